@@ -1,0 +1,27 @@
+# Every loop is a target; CI runs only targets.
+.DEFAULT_GOAL := check
+.PHONY: help check run test deps build lint
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+check: ## The inner loop: lints and the tests that need nothing installed
+	cargo clippy --all-targets --locked -- -D warnings
+	cargo test --locked --lib --bins --tests
+
+build: ## Build the programs, optimised
+	cargo build --release --locked
+
+run: ## Build, and start supervisord in the foreground on the quickstart example
+	cargo build --locked
+	cd examples/quickstart && ../../target/debug/supervisord -n -c supervisord.conf
+
+lint: ## Formatting and lints
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+
+deps: ## Install what the tests need (Debian packages and PyPI; needs root)
+	tests/support/install-deps
+
+test: lint deps ## Everything: lints, unit, property, compliance and systemd tests
+	cargo test --locked

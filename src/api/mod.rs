@@ -1,0 +1,32 @@
+//! The vocabulary: plain values that every surface shares.
+//!
+//! *May import:* std and serde. *Invariants:* no value here performs anything, and none knows a wire.
+//! *Tested:* beside each type.
+
+pub mod event;
+pub mod fault;
+pub mod info;
+pub mod names;
+pub mod notice;
+pub mod request;
+pub mod signal;
+pub mod state;
+pub mod time;
+pub mod wait_status;
+
+pub use event::Event;
+pub use fault::{Fault, FaultCode};
+pub use info::{ConfigInfo, ProcessInfo, ProcessResult, RereadResult};
+pub use names::{ProcessName, Target};
+pub use notice::{Level, Notice};
+pub use request::{Reply, Request};
+pub use signal::Signal;
+pub use state::{ProcessState, SupervisorState};
+pub use time::{Mono, Now, WallSecs};
+pub use wait_status::WaitStatus;
+
+/// The version of XML-RPC's contract that clients check (Supervisor 4.3 `rpcinterface.py`, `API_VERSION`).
+pub const API_VERSION: &str = "3.0";
+
+/// The version of this product.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

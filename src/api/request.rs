@@ -1,0 +1,84 @@
+//! What a surface can ask of the supervisor, and what it is answered.
+
+use serde::{Deserialize, Serialize};
+
+use super::info::{ProcessInfo, ProcessResult, RereadResult};
+use super::names::{ProcessName, Target};
+use super::signal::Signal;
+
+/// A wish. One variant a verb: a new verb is one variant here and a row in each surface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// What is known of one process. → [`Reply::Info`]
+    Info(ProcessName),
+    /// What is known of all, by group and name. → [`Reply::Infos`]
+    Infos,
+    /// Start; a process that is stopping is started when it has stopped. → [`Reply::Done`] for one process, else
+    /// [`Reply::Results`]
+    Start {
+        /// Whom.
+        target: Target,
+        /// Answer when it runs (after `startsecs`), not when it was spawned.
+        wait: bool,
+    },
+    /// Stop. → as for start
+    Stop {
+        /// Whom.
+        target: Target,
+        /// Answer when it has stopped, not when it was told to.
+        wait: bool,
+    },
+    /// Send a signal, changing no state. → as for start
+    Signal {
+        /// Whom.
+        target: Target,
+        /// What.
+        signal: Signal,
+    },
+    /// Read the configuration and say what differs from what is active; changes nothing. → [`Reply::Reread`]
+    Reread,
+    /// Activate a group of the configuration read last. → [`Reply::Done`]
+    AddGroup(String),
+    /// Forget a stopped group. → [`Reply::Done`]
+    RemoveGroup(String),
+    /// Empty the logs of processes. → as for start
+    ClearLogs(Target),
+    /// Empty the main log. → [`Reply::Done`]
+    ClearMainLog,
+    /// Write to a process's stdin. → [`Reply::Done`]
+    SendStdin {
+        /// Whom.
+        name: ProcessName,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// Tell the event listeners something. → [`Reply::Done`]
+    RemoteEvent {
+        /// The sender's word for what it is.
+        kind: String,
+        /// The message.
+        data: String,
+    },
+    /// Reopen every log file. → [`Reply::Done`]
+    ReopenLogs,
+    /// Stop every program, then end. Answered at once. → [`Reply::Done`]
+    Shutdown,
+    /// Check the configuration, then stop every program and start from it. Answered when it was found good. →
+    /// [`Reply::Done`]
+    Restart,
+}
+
+/// The answer to a [`Request`] that was not refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// It was done.
+    Done,
+    /// One process.
+    Info(Box<ProcessInfo>),
+    /// All processes, by group and name (byte order).
+    Infos(Vec<ProcessInfo>),
+    /// The outcome for each of several, in the order in which they were decided.
+    Results(Vec<ProcessResult>),
+    /// What differs.
+    Reread(RereadResult),
+}

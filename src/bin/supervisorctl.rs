@@ -1,0 +1,2 @@
+//! Controls the daemon.
+fn main() {}

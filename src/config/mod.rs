@@ -1,0 +1,3 @@
+//! Text → types; pure.
+
+pub mod spec;

@@ -1,0 +1,228 @@
+//! What should run: fully expanded, comparable, and saved with what was started from it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Level, Signal};
+
+/// `[supervisord]` and the servers (contract of Supervisor 4.3 `options.py`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonSpec {
+    /// The main log; `None` is syslog.
+    pub logfile: Option<PathBuf>,
+    /// Bytes at which the main log is rotated; 0 or less: never.
+    pub logfile_maxbytes: i64,
+    /// How many rotated main logs are kept.
+    pub logfile_backups: i64,
+    /// What is written to the main log.
+    pub loglevel: Level,
+    /// Where our process id is written.
+    pub pidfile: PathBuf,
+    /// Of the daemon and, unless they say otherwise, its programs.
+    pub umask: u32,
+    /// Stay in the foreground.
+    pub nodaemon: bool,
+    /// In the foreground: do not repeat the main log on stdout.
+    pub silent: bool,
+    /// Descriptors that must be available.
+    pub minfds: i64,
+    /// Processes that must be available.
+    pub minprocs: i64,
+    /// Keep the AUTO logs of former runs.
+    pub nocleanup: bool,
+    /// Where AUTO logs go.
+    pub childlogdir: PathBuf,
+    /// Whom to become.
+    pub user: Option<UserSpec>,
+    /// Where to go.
+    pub directory: Option<PathBuf>,
+    /// Remove ANSI escapes from the programs' output.
+    pub strip_ansi: bool,
+    /// For every program; already merged into each [`ProcessSpec`].
+    pub environment: BTreeMap<String, String>,
+    /// Our name, in AUTO logs and to clients.
+    pub identifier: String,
+    /// Control sockets, in the order of the file.
+    pub servers: Vec<ServerSpec>,
+    /// `[rpcinterface:supervisor]` is there.
+    pub rpcinterface: bool,
+    /// The configuration file, absolute.
+    pub file: PathBuf,
+}
+
+/// A user, resolved when the configuration was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// As written.
+    pub name: String,
+    /// Its number.
+    pub uid: u32,
+}
+
+/// A control socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerSpec {
+    /// The section that asked for it.
+    pub section: String,
+    /// Where.
+    pub address: ServerAddress,
+    /// Who may use it; `None`: whoever can connect.
+    pub auth: Option<Credentials>,
+}
+
+/// Where a control socket listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerAddress {
+    /// `[unix_http_server]`.
+    Unix {
+        /// The socket file, absolute.
+        path: PathBuf,
+        /// Permissions, 0700 unless told.
+        mode: u32,
+        /// Owner; `None`: unchanged.
+        uid: Option<u32>,
+        /// Group; `None`: unchanged.
+        gid: Option<u32>,
+    },
+    /// `[inet_http_server]`.
+    Inet {
+        /// Empty: every interface.
+        host: String,
+        /// 1..=65535.
+        port: u16,
+    },
+}
+
+/// A user name and a password, plain or `{SHA}` and hex.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// Never empty.
+    pub username: String,
+    /// As written in the file.
+    pub password: String,
+}
+
+/// A group of processes: a `[group:x]`, or a program by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSpec {
+    /// Its name.
+    pub name: String,
+    /// Lower starts first and stops last.
+    pub priority: i64,
+    /// Its processes, in autostart order: (priority, name) in a program's own group, (priority, order of `programs=`) in a
+    /// `[group:x]`.
+    pub processes: Vec<ProcessSpec>,
+}
+
+/// `autorestart=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AutoRestart {
+    /// `false`
+    Never,
+    /// `unexpected`: when the exit code is not among `exitcodes`.
+    Unexpected,
+    /// `true`
+    Always,
+}
+
+/// What should run as one process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessSpec {
+    /// Its name within the group.
+    pub name: String,
+    /// One line, to be split as a POSIX shell splits words, when it is spawned.
+    pub command: String,
+    /// Where it runs.
+    pub directory: Option<PathBuf>,
+    /// Its umask; `None`: ours.
+    pub umask: Option<u32>,
+    /// Lower starts first and stops last.
+    pub priority: i64,
+    /// Start it when its group is added.
+    pub autostart: bool,
+    /// Start it again when it ends.
+    pub autorestart: AutoRestart,
+    /// Seconds that it must stay up to count as started.
+    pub startsecs: i64,
+    /// Failed starts after which it is given up: one more than this.
+    pub startretries: i64,
+    /// Exit codes that are no surprise.
+    pub exitcodes: Vec<i32>,
+    /// What asks it to stop.
+    pub stopsignal: Signal,
+    /// Seconds until SIGKILL.
+    pub stopwaitsecs: i64,
+    /// Send the stop signal to the process group.
+    pub stopasgroup: bool,
+    /// Send SIGKILL to the process group.
+    pub killasgroup: bool,
+    /// Whom it runs as; `None`: as we do.
+    pub user: Option<UserSpec>,
+    /// Stderr goes where stdout goes.
+    pub redirect_stderr: bool,
+    /// Its stdout.
+    pub stdout: LogSpec,
+    /// Its stderr; [`LogTarget::None`] with `redirect_stderr`.
+    pub stderr: LogSpec,
+    /// The daemon's `environment=`, overlaid by the program's.
+    pub environment: BTreeMap<String, String>,
+    /// `SUPERVISOR_SERVER_URL`; `None`: AUTO.
+    pub serverurl: Option<String>,
+}
+
+/// Where a channel of a process goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// File.
+    pub target: LogTarget,
+    /// Bytes at which it is rotated; 0 or less: never.
+    pub maxbytes: i64,
+    /// How many rotated files are kept.
+    pub backups: i64,
+    /// Bytes of a capture; 0 or less: no captures.
+    pub capture_maxbytes: i64,
+    /// Emit PROCESS_LOG events.
+    pub events_enabled: bool,
+    /// Send lines to syslog.
+    pub syslog: bool,
+}
+
+/// `stdout_logfile=`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogTarget {
+    /// `NONE`
+    None,
+    /// `AUTO`: a file of our choosing in `childlogdir`.
+    Auto,
+    /// A file.
+    File(PathBuf),
+}
+
+/// `[supervisorctl]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CtlSpec {
+    /// `unix:///path` or `http://host:port`.
+    pub serverurl: String,
+    /// For HTTP Basic authentication.
+    pub username: Option<String>,
+    /// For HTTP Basic authentication.
+    pub password: Option<String>,
+    /// Of the shell.
+    pub prompt: String,
+    /// Of the shell.
+    pub history_file: Option<PathBuf>,
+}
+
+impl Default for CtlSpec {
+    fn default() -> Self {
+        Self {
+            serverurl: "http://localhost:9001".to_owned(),
+            username: None,
+            password: None,
+            prompt: "supervisor".to_owned(),
+            history_file: None,
+        }
+    }
+}

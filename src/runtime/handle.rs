@@ -1,0 +1,120 @@
+//! The handle: the only thing that a surface holds.
+
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::api::{ConfigInfo, Fault, FaultCode, Now, Reply, Request, SupervisorState};
+use crate::config::spec::ProcessSpec;
+
+/// Requests that may be under way before the next one has to wait.
+pub const QUEUE_LIMIT: usize = 1024;
+
+/// A request on its way to the loop, with the place for its answer.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes; dropping it abandons the answer, never the work.
+    pub answer: oneshot::Sender<Result<Reply, Fault>>,
+}
+
+/// What does not change while the daemon runs.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// `identifier=`
+    pub identifier: String,
+    /// Our process id.
+    pub pid: i32,
+    /// The main log, if it is a file.
+    pub logfile: Option<PathBuf>,
+}
+
+/// Everything that is configured, by process name.
+pub type Configs = Arc<Vec<ConfigInfo<ProcessSpec>>>;
+
+/// The handle: cheap to clone, usable from any thread.
+#[derive(Debug, Clone)]
+pub struct Supervisor {
+    calls: mpsc::Sender<Call>,
+    state: watch::Receiver<SupervisorState>,
+    configs: Arc<RwLock<Configs>>,
+    about: Arc<About>,
+    clock: fn() -> Now,
+}
+
+/// The loop's side of the handle.
+#[derive(Debug)]
+pub struct Desk {
+    /// What surfaces ask.
+    pub calls: mpsc::Receiver<Call>,
+    state: watch::Sender<SupervisorState>,
+    configs: Arc<RwLock<Configs>>,
+}
+
+impl Supervisor {
+    /// A handle and the side of it that the loop keeps.
+    #[must_use]
+    pub fn new(about: About, clock: fn() -> Now) -> (Self, Desk) {
+        let (calls, receiver) = mpsc::channel(QUEUE_LIMIT);
+        let (state, state_seen) = watch::channel(SupervisorState::Running);
+        let configs = Arc::new(RwLock::new(Configs::default()));
+        let handle =
+            Self { calls, state: state_seen, configs: Arc::clone(&configs), about: Arc::new(about), clock };
+        (handle, Desk { calls: receiver, state, configs })
+    }
+
+    /// Asks, and waits for the answer: at once, or when the state that the request waits for is reached.
+    ///
+    /// # Errors
+    /// The fault with which the request was refused; `SHUTDOWN_STATE` when the loop has ended.
+    pub async fn call(&self, request: Request) -> Result<Reply, Fault> {
+        let gone = || Fault::bare(FaultCode::ShutdownState);
+        let (answer, answered) = oneshot::channel();
+        self.calls.send(Call { request, answer }).await.map_err(|_| gone())?;
+        answered.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// What the supervisor as a whole is doing.
+    #[must_use]
+    pub fn state(&self) -> SupervisorState {
+        *self.state.borrow()
+    }
+
+    /// What does not change.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Everything that is configured.
+    #[must_use]
+    pub fn configs(&self) -> Configs {
+        match self.configs.read() {
+            Ok(configs) => Arc::clone(&configs),
+            Err(poisoned) => Arc::clone(&poisoned.into_inner()),
+        }
+    }
+
+    /// The clocks, for uptimes and `now`.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        (self.clock)()
+    }
+}
+
+impl Desk {
+    /// Tells every surface the new state.
+    pub fn set_state(&self, state: SupervisorState) {
+        self.state.send_if_modified(|seen| std::mem::replace(seen, state) != state);
+    }
+
+    /// Tells every surface what is configured now.
+    pub fn set_configs(&self, configs: Configs) {
+        match self.configs.write() {
+            Ok(mut seen) => *seen = configs,
+            Err(poisoned) => *poisoned.into_inner() = configs,
+        }
+    }
+}

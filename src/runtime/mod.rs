@@ -1,0 +1,6 @@
+//! The loop: waits for facts, tells the engine, performs what it decides.
+//!
+//! *May import:* engine, logs, system, systemd, config, api. *Invariants:* one task owns the engine; nothing here waits for a
+//! child, a disk or a client. *Tested:* by the programs in `tests/`.
+
+pub mod handle;
