@@ -1,3 +1,4 @@
 //! Text → types; pure.
 
+pub mod diff;
 pub mod spec;

@@ -1,1 +1,180 @@
-//! stub
+//! The decisions: pure, deterministic, serialisable.
+//!
+//! The engine is told facts ([`Engine::handle`]), and its decisions are taken from it as data ([`Engine::poll_effect`], until
+//! `None`); then the caller sleeps until [`Engine::deadline`] at the latest. It has no clock, no descriptors and no `async`.
+//!
+//! ```text
+//!            start                    startsecs up
+//!  STOPPED ─────────▶ STARTING ───────────────────────▶ RUNNING
+//!     ▲                │    ▲                            │    │ exit
+//!     │    too quick,  │    │ delay over          stop   │    ▼
+//!     │    no spawn    ▼    │                            │  EXITED ──▶ STARTING (autorestart)
+//!     ├───stop─────── BACKOFF ──▶ FATAL (startretries)   │
+//!     └──────exit──── STOPPING ◀─────────────────────────┘   SIGKILL after stopwaitsecs
+//! ```
+//!
+//! *May import:* api, config::{spec, diff}. *Invariants:* a process has at most one pid; every ticket is answered once; the
+//! order of effects is meaning. *Tested:* `engine/tests` (transcripts), `engine/worlds` (random worlds).
+
+mod effect;
+mod group;
+mod input;
+mod ledger;
+mod process;
+mod requests;
+mod shutdown;
+mod transitions;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod worlds;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+pub use effect::{Effect, LoadReason};
+pub use group::Group;
+pub use input::Input;
+pub use ledger::{Errand, Ticket, Waiter};
+pub use process::{Phase, Process, ProcessId};
+
+use crate::api::{Fault, Mono, Notice, Now, ProcessInfo, ProcessName, Reply, SupervisorState};
+use crate::config::spec::GroupSpec;
+use ledger::Ledger;
+
+/// All decisions for all programs. Plain data: saving it is serialising it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    mood: SupervisorState,
+    /// By priority; of equal priority in the order of activation.
+    groups: Vec<Group>,
+    processes: BTreeMap<ProcessId, Process>,
+    /// The configuration read last, by (priority, name).
+    configured: Vec<GroupSpec>,
+    ledger: Ledger,
+    next_process: u64,
+    /// When `waiting for … to die` was last said; `None` unless stopping.
+    last_report: Option<Mono>,
+    /// The last deed, [`Effect::Finish`], was decided.
+    finished: bool,
+    #[serde(skip)]
+    effects: VecDeque<Effect>,
+}
+
+impl Engine {
+    /// An engine with a configuration and nothing active; [`Input::Started`] activates it.
+    #[must_use]
+    pub fn new(configured: Vec<GroupSpec>) -> Self {
+        Self {
+            mood: SupervisorState::Running,
+            groups: Vec::new(),
+            processes: BTreeMap::new(),
+            configured,
+            ledger: Ledger::default(),
+            next_process: 1,
+            last_report: None,
+            finished: false,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Takes in one fact. What follows from it is in the effects.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Started => self.start_up(now),
+            Input::Request { ticket, request } => self.request(now, ticket, request),
+            Input::LogsPrepared { id, stdout, stderr } => self.logs_prepared(id, stdout, stderr),
+            Input::Spawned { id, pid } => self.spawned(now, id, pid),
+            Input::SpawnFailed { id, reason } => self.spawn_failed(now, id, reason),
+            Input::Exited { id, status, failure } => self.exited(now, id, status, failure),
+            Input::SignalFailed { id, problem } => self.signal_failed(id, problem),
+            Input::Done { errand, outcome } => self.errand_done(now, errand, outcome),
+            Input::Loaded { errand, outcome } => self.loaded(now, errand, outcome),
+            Input::SignalReceived(signal) => self.signal_received(signal),
+            Input::DeadlineReached => {}
+        }
+        self.turn(now);
+    }
+
+    /// The next deed; the order is meaning. `None`: sleep.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When something is due without any further fact.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        if self.finished {
+            return None;
+        }
+        let phases = self.processes.values().filter_map(Process::deadline);
+        phases.chain(self.report_deadline()).min()
+    }
+
+    /// What the supervisor as a whole is doing.
+    #[must_use]
+    pub fn mood(&self) -> SupervisorState {
+        self.mood
+    }
+
+    /// What is known of every process, by group and name.
+    #[must_use]
+    pub fn infos(&self) -> Vec<ProcessInfo> {
+        let mut infos: Vec<_> = self.processes.values().map(Process::info).collect();
+        infos.sort_by(|a, b| a.name.cmp(&b.name));
+        infos
+    }
+
+    /// The configuration read last.
+    #[must_use]
+    pub fn configured(&self) -> &[GroupSpec] {
+        &self.configured
+    }
+
+    /// The groups that are active, by priority.
+    #[must_use]
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// What is remembered of a process.
+    #[must_use]
+    pub fn process(&self, id: ProcessId) -> Option<&Process> {
+        self.processes.get(&id)
+    }
+
+    /// Every process, in the order of activation.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.processes.values()
+    }
+
+    /// What every later fact has in common: whatever is due by now is done.
+    fn turn(&mut self, now: Now) {
+        for id in self.by_priority() {
+            self.transition(now, id);
+        }
+        if self.mood != SupervisorState::Running {
+            self.continue_shutdown(now);
+        }
+    }
+
+    /// All processes: groups by priority, within a group by priority.
+    fn by_priority(&self) -> Vec<ProcessId> {
+        self.groups.iter().flat_map(|group| group.members.iter().copied()).collect()
+    }
+
+    fn find(&self, name: &ProcessName) -> Option<ProcessId> {
+        let group = self.groups.iter().find(|group| group.spec.name == name.group)?;
+        group.members.iter().copied().find(|id| self.processes.get(id).is_some_and(|p| p.name == *name))
+    }
+
+    fn note(&mut self, notice: Notice) {
+        self.effects.push_back(Effect::Note(notice));
+    }
+
+    fn reply(&mut self, ticket: Ticket, answer: Result<Reply, Fault>) {
+        self.effects.push_back(Effect::Reply { ticket, answer });
+    }
+}

@@ -1,0 +1,122 @@
+//! Deeds, in the imperative.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{Errand, Ticket};
+use super::process::ProcessId;
+use crate::api::{Event, Fault, Notice, ProcessName, Reply, Signal, SupervisorState};
+use crate::config::spec::ProcessSpec;
+
+/// Something to do. From the engine to the driver, to be done in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Write a line to the main log.
+    Note(Notice),
+    /// Tell whoever listens.
+    Publish(Event),
+    /// Answer a request.
+    Reply {
+        /// Which.
+        ticket: Ticket,
+        /// The answer.
+        answer: Result<Reply, Fault>,
+    },
+    /// Create the AUTO logs; answer `LogsPrepared`.
+    PrepareLogs {
+        /// Whose.
+        id: ProcessId,
+        /// Its name.
+        name: ProcessName,
+        /// What should run.
+        spec: Arc<ProcessSpec>,
+    },
+    /// Look whether the command could be run; answer `Done` with NO_FILE or NOT_EXECUTABLE if not.
+    Probe {
+        /// To be answered.
+        errand: Errand,
+        /// What should run.
+        spec: Arc<ProcessSpec>,
+    },
+    /// Fork, gated; answer `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// Which.
+        id: ProcessId,
+        /// Its name.
+        name: ProcessName,
+        /// What should run.
+        spec: Arc<ProcessSpec>,
+        /// File of its stdout.
+        stdout: Option<PathBuf>,
+        /// File of its stderr.
+        stderr: Option<PathBuf>,
+    },
+    /// Open the gate: the process becomes the program. If we die before, it ends by itself and never was.
+    Release {
+        /// Which.
+        id: ProcessId,
+    },
+    /// Send a signal; with an errand answer `Done`, else only a failure as `SignalFailed`.
+    Signal {
+        /// To whom.
+        id: ProcessId,
+        /// Its pid.
+        pid: i32,
+        /// What.
+        signal: Signal,
+        /// To its process group.
+        group: bool,
+        /// To be answered.
+        errand: Option<Errand>,
+    },
+    /// Read the configuration; answer `Loaded`.
+    Load {
+        /// To be answered.
+        errand: Errand,
+        /// What for.
+        reason: LoadReason,
+    },
+    /// Empty the logs of a process; answer `Done`.
+    ClearLogs {
+        /// To be answered.
+        errand: Errand,
+        /// Whose.
+        id: ProcessId,
+        /// Files, for when nothing is open.
+        files: Vec<PathBuf>,
+    },
+    /// Empty the main log; answer `Done`.
+    ClearMainLog {
+        /// To be answered.
+        errand: Errand,
+    },
+    /// Write to a stdin; answer `Done`.
+    SendStdin {
+        /// To be answered.
+        errand: Errand,
+        /// Whose.
+        id: ProcessId,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// Reopen every log file.
+    ReopenLogs,
+    /// Forget whatever is kept for a process.
+    Forget {
+        /// Which.
+        id: ProcessId,
+    },
+    /// Everything has stopped: end, or begin again.
+    Finish(SupervisorState),
+}
+
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LoadReason {
+    /// To compare it with what is active.
+    Reread,
+    /// To find out whether a restart would work.
+    Restart,
+}

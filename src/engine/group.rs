@@ -1,0 +1,66 @@
+//! A group that is active.
+
+use serde::{Deserialize, Serialize};
+
+use super::process::{Process, ProcessId};
+use super::{Effect, Engine};
+use crate::api::{Event, Fault, FaultCode, Now};
+use crate::config::spec::GroupSpec;
+
+/// A group that is active: what it was made from, and its processes in start order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// What it was made from.
+    pub spec: GroupSpec,
+    /// Its processes, in start order.
+    pub members: Vec<ProcessId>,
+}
+
+impl Engine {
+    pub(super) fn start_up(&mut self, now: Now) {
+        for spec in self.configured.clone() {
+            // Of two groups with one name the first is active, as in Supervisor.
+            let _ = self.add_group(spec);
+        }
+        self.effects.push_back(Effect::Publish(Event::SupervisorState(self.mood)));
+        self.turn(now);
+    }
+
+    pub(super) fn add_group(&mut self, spec: GroupSpec) -> Result<(), Fault> {
+        if self.groups.iter().any(|group| group.spec.name == spec.name) {
+            return Err(Fault::new(FaultCode::AlreadyAdded, spec.name));
+        }
+        let mut members = Vec::with_capacity(spec.processes.len());
+        for process in &spec.processes {
+            let id = ProcessId(self.next_process);
+            self.next_process += 1;
+            let process = Process::new(id, &spec.name, process.clone());
+            self.effects.push_back(Effect::PrepareLogs {
+                id,
+                name: process.name.clone(),
+                spec: process.spec.clone(),
+            });
+            self.processes.insert(id, process);
+            members.push(id);
+        }
+        self.effects.push_back(Effect::Publish(Event::GroupAdded(spec.name.clone())));
+        let place = self.groups.partition_point(|group| group.spec.priority <= spec.priority);
+        self.groups.insert(place, Group { spec, members });
+        Ok(())
+    }
+
+    pub(super) fn remove_group(&mut self, name: &str) -> Result<(), Fault> {
+        let place = self.groups.iter().position(|group| group.spec.name == name);
+        let place = place.ok_or_else(|| Fault::new(FaultCode::BadName, name))?;
+        let stopped = |id| self.processes.get(id).is_none_or(|p| p.state().is_stopped() && p.pid().is_none());
+        if !self.groups[place].members.iter().all(stopped) {
+            return Err(Fault::new(FaultCode::StillRunning, name));
+        }
+        for id in self.groups.remove(place).members {
+            self.processes.remove(&id);
+            self.effects.push_back(Effect::Forget { id });
+        }
+        self.effects.push_back(Effect::Publish(Event::GroupRemoved(name.to_owned())));
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! Facts, in the past tense.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{Errand, Ticket};
+use super::process::ProcessId;
+use crate::api::{Fault, Request, Signal, WaitStatus};
+use crate::config::spec::GroupSpec;
+
+/// Something that happened. From the driver to the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// The loop runs: activate what is configured.
+    Started,
+    /// Somebody asked for something.
+    Request {
+        /// To be answered once.
+        ticket: Ticket,
+        /// What is asked.
+        request: Request,
+    },
+    /// The AUTO logs of a process have names now; answers `Effect::PrepareLogs`.
+    LogsPrepared {
+        /// Whose.
+        id: ProcessId,
+        /// File of its stdout.
+        stdout: Option<PathBuf>,
+        /// File of its stderr.
+        stderr: Option<PathBuf>,
+    },
+    /// The process was forked, and waits at its gate; answers `Effect::Spawn`.
+    Spawned {
+        /// Which.
+        id: ProcessId,
+        /// Its pid.
+        pid: i32,
+    },
+    /// The process could not be forked; answers `Effect::Spawn`.
+    SpawnFailed {
+        /// Which.
+        id: ProcessId,
+        /// Why, for `spawnerr`.
+        reason: String,
+    },
+    /// The process ended, and all its output was taken.
+    Exited {
+        /// Which.
+        id: ProcessId,
+        /// How.
+        status: WaitStatus,
+        /// It never became the program: the step that failed, and why.
+        failure: Option<String>,
+    },
+    /// A signal of a stop could not be sent (other than ESRCH).
+    SignalFailed {
+        /// To whom.
+        id: ProcessId,
+        /// Why.
+        problem: String,
+    },
+    /// A deed that was given an errand was done, or not.
+    Done {
+        /// Which.
+        errand: Errand,
+        /// How it went.
+        outcome: Result<(), Fault>,
+    },
+    /// The configuration was read; answers `Effect::Load`.
+    Loaded {
+        /// Which.
+        errand: Errand,
+        /// The groups, or every problem as one text.
+        outcome: Result<Vec<GroupSpec>, String>,
+    },
+    /// A signal came to the daemon.
+    SignalReceived(Signal),
+    /// The time that `Engine::deadline` named has come.
+    DeadlineReached,
+}

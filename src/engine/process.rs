@@ -1,0 +1,196 @@
+//! One process: what it is really doing, and what is remembered of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ledger::Waiter;
+use crate::api::{Mono, ProcessInfo, ProcessName, ProcessState, WallSecs};
+use crate::config::spec::{LogTarget, ProcessSpec};
+
+/// Names a process for as long as its group is active; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcessId(pub u64);
+
+/// What a process is really doing, with what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Never started, or stopped by request.
+    Stopped,
+    /// Its fork was ordered.
+    Spawning {
+        /// It is to be stopped as soon as it has a pid.
+        stop: bool,
+    },
+    /// Up for less than `startsecs`.
+    Starting {
+        /// Its pid.
+        pid: i32,
+        /// Since when.
+        since: Mono,
+    },
+    /// Up.
+    Running {
+        /// Its pid.
+        pid: i32,
+    },
+    /// Told to stop.
+    Stopping {
+        /// Its pid.
+        pid: i32,
+        /// When SIGKILL is due.
+        kill_at: Mono,
+    },
+    /// Waits for its next try.
+    Backoff {
+        /// When it is due.
+        until: Mono,
+    },
+    /// Ended by itself.
+    Exited {
+        /// It is to be started again, at once.
+        restart: bool,
+    },
+    /// Given up.
+    Fatal,
+    /// Could not be signalled; it may still live.
+    Unknown {
+        /// Its pid, while it lives.
+        pid: Option<i32>,
+    },
+}
+
+/// One process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Its key.
+    pub id: ProcessId,
+    /// Group and name.
+    pub name: ProcessName,
+    /// What should run.
+    pub spec: Arc<ProcessSpec>,
+    /// What it does.
+    pub phase: Phase,
+    /// Failed starts in a row.
+    pub tries: u32,
+    /// Its last start.
+    pub started: Option<(Mono, WallSecs)>,
+    /// Its last end.
+    pub ended: Option<WallSecs>,
+    /// Exit code of its last end.
+    pub exitstatus: Option<i32>,
+    /// Why it could not be started, or ended badly.
+    pub spawnerr: Option<String>,
+    /// Its log files have names.
+    pub prepared: bool,
+    /// File of its stdout.
+    pub stdout_logfile: Option<PathBuf>,
+    /// File of its stderr.
+    pub stderr_logfile: Option<PathBuf>,
+    /// Told when it has a pid, or will not.
+    pub launch_waiters: Vec<Waiter>,
+    /// Told when it runs, or will not.
+    pub start_waiters: Vec<Waiter>,
+    /// Told when it has stopped.
+    pub stop_waiters: Vec<Waiter>,
+    /// Start it again when it has stopped, and tell these.
+    pub start_after_stop: Vec<(Waiter, bool)>,
+}
+
+pub(super) fn seconds(count: i64) -> Duration {
+    Duration::from_secs(u64::try_from(count).unwrap_or(0))
+}
+
+fn file_of(target: &LogTarget) -> Option<PathBuf> {
+    match target {
+        LogTarget::File(path) => Some(path.clone()),
+        LogTarget::None | LogTarget::Auto => None,
+    }
+}
+
+impl Process {
+    pub(super) fn new(id: ProcessId, group: &str, spec: ProcessSpec) -> Self {
+        Self {
+            id,
+            name: ProcessName::new(group, spec.name.clone()),
+            stdout_logfile: file_of(&spec.stdout.target),
+            stderr_logfile: file_of(&spec.stderr.target),
+            spec: Arc::new(spec),
+            phase: Phase::Stopped,
+            prepared: false,
+            tries: 0,
+            started: None,
+            ended: None,
+            exitstatus: None,
+            spawnerr: None,
+            launch_waiters: Vec::new(),
+            start_waiters: Vec::new(),
+            stop_waiters: Vec::new(),
+            start_after_stop: Vec::new(),
+        }
+    }
+
+    /// Supervisor's word for the phase.
+    #[must_use]
+    pub fn state(&self) -> ProcessState {
+        match self.phase {
+            Phase::Stopped => ProcessState::Stopped,
+            Phase::Spawning { .. } | Phase::Starting { .. } => ProcessState::Starting,
+            Phase::Running { .. } => ProcessState::Running,
+            Phase::Stopping { .. } => ProcessState::Stopping,
+            Phase::Backoff { .. } => ProcessState::Backoff,
+            Phase::Exited { .. } => ProcessState::Exited,
+            Phase::Fatal => ProcessState::Fatal,
+            Phase::Unknown { .. } => ProcessState::Unknown,
+        }
+    }
+
+    /// Its pid, if it has one.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        match self.phase {
+            Phase::Starting { pid, .. } | Phase::Running { pid } | Phase::Stopping { pid, .. } => Some(pid),
+            Phase::Unknown { pid } => pid,
+            Phase::Stopped
+            | Phase::Spawning { .. }
+            | Phase::Backoff { .. }
+            | Phase::Exited { .. }
+            | Phase::Fatal => None,
+        }
+    }
+
+    /// When something is due, by the phase alone.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        match self.phase {
+            Phase::Starting { since, .. } => Some(since + seconds(self.spec.startsecs)),
+            Phase::Stopping { kill_at, .. } => Some(kill_at),
+            Phase::Backoff { until } => Some(until),
+            Phase::Stopped
+            | Phase::Spawning { .. }
+            | Phase::Running { .. }
+            | Phase::Exited { .. }
+            | Phase::Fatal
+            | Phase::Unknown { .. } => None,
+        }
+    }
+
+    /// What every surface shows.
+    #[must_use]
+    pub fn info(&self) -> ProcessInfo {
+        ProcessInfo {
+            name: self.name.clone(),
+            state: self.state(),
+            start: self.started.map(|(_, wall)| wall),
+            since: self.started.map(|(mono, _)| mono),
+            stop: self.ended,
+            spawnerr: self.spawnerr.clone().unwrap_or_default(),
+            exitstatus: self.exitstatus.unwrap_or(0),
+            pid: self.pid().unwrap_or(0),
+            stdout_logfile: self.stdout_logfile.clone(),
+            stderr_logfile: self.stderr_logfile.clone(),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The end: priorities one after the other, highest number first; whatever shares a priority stops together.
+
+use std::time::Duration;
+
+use super::process::{Phase, ProcessId};
+use super::{Effect, Engine};
+use crate::api::{Event, Mono, Notice, Now, ProcessState, SupervisorState};
+
+/// How often `waiting for … to die` is said.
+const REPORT_EVERY: Duration = Duration::from_secs(3);
+
+impl Engine {
+    /// Stops the next priority when the one before is done, and ends when all are.
+    pub(super) fn continue_shutdown(&mut self, now: Now) {
+        if self.finished {
+            return;
+        }
+        if self.last_report.is_none() {
+            self.effects.push_back(Effect::Publish(Event::SupervisorState(self.mood)));
+            self.report(now);
+        }
+        // Nothing is tried again, whatever its priority: a retry that never comes must not be waited for.
+        let trying = self.processes.values().filter(|p| p.state() == ProcessState::Backoff);
+        for id in trying.map(|p| p.id).collect::<Vec<_>>() {
+            self.abandon(id);
+        }
+        for level in self.levels() {
+            for id in &level {
+                self.stop_for_shutdown(now, *id);
+            }
+            if level.iter().any(|id| self.holds_up(*id)) {
+                self.report_again(now);
+                return;
+            }
+        }
+        self.finished = true;
+        self.effects.push_back(Effect::Finish(self.mood));
+    }
+
+    pub(super) fn report_deadline(&self) -> Option<Mono> {
+        self.last_report.map(|at| at + REPORT_EVERY)
+    }
+
+    /// The processes of each group priority, highest number first; within it by descending process priority.
+    fn levels(&self) -> Vec<Vec<ProcessId>> {
+        let mut levels: Vec<(i64, Vec<ProcessId>)> = Vec::new();
+        for group in self.groups.iter().rev() {
+            let members = group.members.iter().rev().copied();
+            match levels.last_mut() {
+                Some((priority, level)) if *priority == group.spec.priority => level.extend(members),
+                _ => levels.push((group.spec.priority, members.collect())),
+            }
+        }
+        levels.into_iter().map(|(_, level)| level).collect()
+    }
+
+    fn stop_for_shutdown(&mut self, now: Now, id: ProcessId) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        match process.phase {
+            Phase::Starting { pid, .. } | Phase::Running { pid } => self.stop_live(now, id, pid),
+            Phase::Spawning { .. } => process.phase = Phase::Spawning { stop: true },
+            Phase::Stopped
+            | Phase::Backoff { .. }
+            | Phase::Stopping { .. }
+            | Phase::Exited { .. }
+            | Phase::Fatal
+            | Phase::Unknown { .. } => {}
+        }
+    }
+
+    fn holds_up(&self, id: ProcessId) -> bool {
+        self.processes.get(&id).is_some_and(|p| !p.state().is_stopped())
+    }
+
+    fn report_again(&mut self, now: Now) {
+        if self.report_deadline().is_some_and(|due| due <= now.mono) {
+            self.report(now);
+        }
+    }
+
+    fn report(&mut self, now: Now) {
+        self.last_report = Some(now.mono);
+        let unstopped = self.processes.values().filter(|p| !p.state().is_stopped());
+        let mut names: Vec<String> = unstopped.map(|p| p.name.process.clone()).collect();
+        names.sort();
+        if !names.is_empty() {
+            self.note(Notice::WaitingToDie { names });
+        }
+    }
+
+    /// How many processes are in each state, for a status line.
+    #[must_use]
+    pub fn census(&self) -> Vec<(ProcessState, Vec<String>)> {
+        ProcessState::ALL
+            .into_iter()
+            .map(|state| {
+                let names = self.processes.values().filter(|p| p.state() == state);
+                (state, names.map(|p| p.name.to_string()).collect::<Vec<_>>())
+            })
+            .filter(|(_, names)| !names.is_empty())
+            .collect()
+    }
+
+    /// Everything has stopped, and [`Effect::Finish`] was decided.
+    #[must_use]
+    pub fn finished(&self) -> Option<SupervisorState> {
+        self.finished.then_some(self.mood)
+    }
+}
