@@ -1,0 +1,117 @@
+//! Waiting for many descriptors at once.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use rustix::event::epoll;
+
+/// What to wait for, and what has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interest {
+    /// Something can be read, or the other side has closed.
+    pub readable: bool,
+    /// Something can be written, or the other side has closed.
+    pub writable: bool,
+}
+
+impl Interest {
+    /// Reading only.
+    pub const READ: Self = Self { readable: true, writable: false };
+    /// Writing only.
+    pub const WRITE: Self = Self { readable: false, writable: true };
+
+    fn flags(self) -> epoll::EventFlags {
+        let mut flags = epoll::EventFlags::empty();
+        flags.set(epoll::EventFlags::IN, self.readable);
+        flags.set(epoll::EventFlags::OUT, self.writable);
+        flags
+    }
+}
+
+/// A set of descriptors, level-triggered; itself readable when one of them is ready.
+pub struct Epoll {
+    fd: OwnedFd,
+    ready: Vec<epoll::Event>,
+}
+
+/// How many events one wait can bring.
+const BATCH: usize = 256;
+
+impl Epoll {
+    /// An empty set.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { fd: epoll::create(epoll::CreateFlags::CLOEXEC)?, ready: Vec::with_capacity(BATCH) })
+    }
+
+    /// Adds a descriptor; its events carry `token`.
+    ///
+    /// # Errors
+    /// `EEXIST`, or `EPERM` for a regular file.
+    pub fn add(&self, fd: &impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::add(&self.fd, fd, epoll::EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// Changes what is waited for.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn modify(&self, fd: &impl AsFd, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.fd, fd, epoll::EventData::new_u64(token), interest.flags())?)
+    }
+
+    /// Takes a descriptor out of the set.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub fn remove(&self, fd: &impl AsFd) -> io::Result<()> {
+        Ok(epoll::delete(&self.fd, fd)?)
+    }
+
+    /// Waits until something is ready (`None`: for ever; zero: not at all), and tells the tokens.
+    ///
+    /// # Errors
+    /// Those of epoll_wait(2); an interrupted wait is an empty answer.
+    pub fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+    ) -> io::Result<impl Iterator<Item = (u64, Interest)> + use<'_>> {
+        let timeout = timeout.map(|t| rustix::event::Timespec {
+            tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: t.subsec_nanos().into(),
+        });
+        self.ready.clear();
+        match epoll::wait(&self.fd, rustix::buffer::spare_capacity(&mut self.ready), timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        Ok(self.ready.iter().map(move |event| {
+            let flags = event.flags;
+            let readable = flags.intersects(epoll::EventFlags::IN | closed);
+            let writable = flags.intersects(epoll::EventFlags::OUT | closed);
+            (event.data.u64(), Interest { readable, writable })
+        }))
+    }
+}
+
+impl std::fmt::Debug for Epoll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Epoll").field(&self.fd).finish()
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Epoll {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}

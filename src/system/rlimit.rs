@@ -1,0 +1,80 @@
+//! Limits that must be high enough.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// `minfds`.
+    Files,
+    /// `minprocs`.
+    Processes,
+}
+
+impl Limit {
+    fn resource(self) -> (Resource, &'static str) {
+        match self {
+            Self::Files => (Resource::RLIMIT_NOFILE, "RLIMIT_NOFILE"),
+            Self::Processes => (Resource::RLIMIT_NPROC, "RLIMIT_NPROC"),
+        }
+    }
+
+    /// Supervisor 4.3's sentence (`options.py`, `set_rlimits_or_exit`), with the real hard limit.
+    fn refusal(self, wanted: u64, hard: u64) -> String {
+        match self {
+            Self::Files => format!(
+                "The minimum number of file descriptors required to run this process is {wanted} as per the \
+                 \"minfds\" command-line argument or config file setting. The current environment will only allow \
+                 you to open {hard} file descriptors.  Either raise the number of usable file descriptors in your \
+                 environment (see README.rst) or lower the minfds setting in the config file to allow the process \
+                 to start."
+            ),
+            Self::Processes => format!(
+                "The minimum number of available processes required to run this program is {wanted} as per the \
+                 \"minprocs\" command-line argument or config file setting. The current environment will only \
+                 allow you to open {hard} processes.  Either raise the number of usable processes in your \
+                 environment (see README.rst) or lower the minprocs setting in the config file to allow the \
+                 program to start."
+            ),
+        }
+    }
+}
+
+/// Raises a limit that is lower than `wanted`; never lowers one. Returns the line that the main log gets, if it was raised.
+///
+/// # Errors
+/// The sentence for the usage error.
+pub fn ensure(limit: Limit, wanted: i64) -> Result<Option<String>, String> {
+    let wanted = u64::try_from(wanted).unwrap_or(0);
+    let (resource, name) = limit.resource();
+    let Ok((soft, hard)) = getrlimit(resource) else { return Ok(None) };
+    if soft >= wanted {
+        return Ok(None);
+    }
+    setrlimit(resource, wanted, hard.max(wanted)).map_err(|_| limit.refusal(wanted, hard))?;
+    Ok(Some(format!("Increased {name} limit to {wanted}")))
+}
+
+/// The soft limit of open files, as we inherited it: what a child gets when it should not see ours.
+#[must_use]
+pub fn files_soft() -> Option<u64> {
+    getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enough_is_enough() {
+        assert_eq!(ensure(Limit::Files, 3), Ok(None));
+        assert_eq!(ensure(Limit::Processes, -1), Ok(None));
+    }
+
+    #[test]
+    fn too_much_is_refused_with_the_real_limit() {
+        let text = Limit::Files.refusal(5000, 1024);
+        assert!(text.contains("process is 5000 as per the \"minfds\""), "{text}");
+        assert!(text.contains("open 1024 file descriptors.  Either"), "{text}");
+    }
+}

@@ -1,0 +1,316 @@
+//! Starting a program: fork, a gate, exec.
+//!
+//! Everything is prepared before the fork. The child waits at the gate until it is let through; if we die first it ends
+//! there, so that no program runs that nobody knows of. What fails in the child comes back as (step, errno).
+
+use std::ffi::CString;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::errno::{errno_name, errno_words};
+use super::fds::{duplicate_from, set_nonblocking};
+use super::pidfd::PidFd;
+use super::user::Identity;
+
+mod child;
+
+/// Everything that the child needs between fork and exec.
+#[derive(Debug, Default)]
+pub struct SpawnPlan {
+    /// The file to execute.
+    pub program: CString,
+    /// Its arguments, `argv[0]` first.
+    pub argv: Vec<CString>,
+    /// Its whole environment, as `NAME=value`.
+    pub envp: Vec<CString>,
+    /// Where it runs.
+    pub directory: Option<CString>,
+    /// Its umask.
+    pub umask: Option<u32>,
+    /// Whom it runs as.
+    pub identity: Option<Identity>,
+    /// Its stdin; `None`: a pipe from us.
+    pub stdin: Option<OwnedFd>,
+    /// Its stderr goes where its stdout goes.
+    pub redirect_stderr: bool,
+    /// Its soft limit of open files, when it should not have ours.
+    pub nofile_soft: Option<u64>,
+}
+
+/// A child that waits at its gate. Our ends do not block, and are closed on exec.
+#[derive(Debug)]
+pub struct Spawned {
+    /// Its number, and that of its process group.
+    pub pid: i32,
+    /// The child itself; readable once it has ended.
+    pub pidfd: PidFd,
+    /// Lets it through.
+    pub gate: Gate,
+    /// Tells what failed between the gate and exec.
+    pub report: Report,
+    /// To its stdin; `None` when the plan brought one.
+    pub stdin: Option<OwnedFd>,
+    /// From its stdout.
+    pub stdout: OwnedFd,
+    /// From its stderr; `None` with `redirect_stderr`.
+    pub stderr: Option<OwnedFd>,
+}
+
+/// Holds a child back until it is recorded. Dropped unopened, the child ends without having run anything.
+#[derive(Debug)]
+#[must_use = "a gate that is dropped ends its child"]
+pub struct Gate(File);
+
+impl Gate {
+    /// Lets the child through.
+    pub fn open(mut self) {
+        // A child that was killed at its gate is told of by its pidfd.
+        let _ = self.0.write(b"1");
+    }
+}
+
+impl AsFd for Gate {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Readable when exec is done, one way or the other.
+#[derive(Debug)]
+pub struct Report(File);
+
+impl Report {
+    /// What failed; `None` when nothing did, or nothing has yet. Final once the child has ended.
+    #[must_use]
+    pub fn read(&self) -> Option<ExecFailure> {
+        let mut message = [0; 8];
+        if (&self.0).read(&mut message).ok()? != message.len() {
+            return None;
+        }
+        let [step, a, b, c, d, ..] = message;
+        Some(ExecFailure { step: Step::from_code(step)?, errno: i32::from_ne_bytes([a, b, c, d]) })
+    }
+}
+
+impl AsFd for Report {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What the child does between its gate and its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// setgroups(2).
+    Groups,
+    /// setgid(2).
+    Gid,
+    /// setuid(2).
+    Uid,
+    /// Looking whether that was all.
+    Verify,
+    /// chdir(2).
+    Chdir,
+    /// umask(2).
+    Umask,
+    /// setrlimit(2).
+    Limit,
+    /// execve(2).
+    Exec,
+}
+
+impl Step {
+    const ALL: [Self; 8] =
+        [Self::Groups, Self::Gid, Self::Uid, Self::Verify, Self::Chdir, Self::Umask, Self::Limit, Self::Exec];
+
+    fn code(self) -> u8 {
+        self as u8
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.code() == code)
+    }
+
+    /// `enter directory`: what could not be done.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Groups => "set the groups",
+            Self::Gid => "set the group",
+            Self::Uid => "become the user",
+            Self::Verify => "verify the user",
+            Self::Chdir => "enter directory",
+            Self::Umask => "set the umask",
+            Self::Limit => "set the limit of open files",
+            Self::Exec => "execute",
+        }
+    }
+}
+
+/// Why a child never became its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecFailure {
+    /// What failed.
+    pub step: Step,
+    /// How.
+    pub errno: i32,
+}
+
+impl ExecFailure {
+    /// `can't enter directory /x as www-data: permission denied`
+    #[must_use]
+    pub fn describe(&self, directory: Option<&Path>, user: Option<&str>, program: &str) -> String {
+        let mut text = format!("can't {}", self.step.words());
+        match self.step {
+            Step::Chdir => text.extend(directory.map(|d| format!(" {}", d.display()))),
+            Step::Exec => text.push_str(&format!(" {program}")),
+            _ => {}
+        }
+        if let Some(user) = user {
+            let joint = if matches!(self.step, Step::Chdir | Step::Exec) { "as" } else { "of" };
+            let joint = if self.step == Step::Uid { "" } else { joint };
+            text.push_str(&format!(" {joint}{}{user}", if joint.is_empty() { "" } else { " " }));
+        }
+        text.push_str(": ");
+        text.push_str(&errno_words(self.errno));
+        text
+    }
+}
+
+/// Why there is no child.
+#[derive(Debug)]
+pub enum SpawnError {
+    /// Its pipes could not be made.
+    Pipes(io::Error),
+    /// fork(2) failed.
+    Fork(io::Error),
+}
+
+impl SpawnError {
+    /// Supervisor's sentence about that process (4.3 `process.py`, `spawn`).
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        let number = |e: &io::Error| e.raw_os_error().unwrap_or(libc::EIO);
+        match self {
+            Self::Pipes(error) => dispatcher_problem(name, error),
+            Self::Fork(error) if number(error) == libc::EAGAIN => {
+                format!("Too many processes in process table to spawn '{name}'")
+            }
+            Self::Fork(error) => {
+                format!("unknown error during fork for '{name}': {}", errno_name(number(error)))
+            }
+        }
+    }
+}
+
+/// Supervisor's sentence when the pipes or the log files of a process cannot be opened.
+#[must_use]
+pub fn dispatcher_problem(name: &str, error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EMFILE) => format!("too many open files to spawn '{name}'"),
+        _ => format!("unknown error making dispatchers for '{name}': {}", super::io_errno_name(error)),
+    }
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pipes(error) => write!(f, "making pipes: {error}"),
+            Self::Fork(error) => write!(f, "fork: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for SpawnError {}
+
+/// The child's ends, all numbered 10 or more, so that none stands where another is to go.
+struct TheirEnds {
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    gate: OwnedFd,
+    report: OwnedFd,
+}
+
+/// Our ends.
+struct OurEnds {
+    stdin: Option<OwnedFd>,
+    stdout: OwnedFd,
+    stderr: Option<OwnedFd>,
+    gate: File,
+    report: File,
+}
+
+/// Starts a child, which waits at its gate.
+///
+/// # Errors
+/// When pipes cannot be made, or a process.
+pub fn spawn(plan: &SpawnPlan) -> Result<Spawned, SpawnError> {
+    let (ours, theirs) = make_ends(plan).map_err(SpawnError::Pipes)?;
+    let prepared = child::Prepared::new(plan, &theirs);
+    let pid = child::fork(&prepared).map_err(SpawnError::Fork)?;
+    drop(theirs);
+    let pidfd = match PidFd::open(pid) {
+        Ok(pidfd) => pidfd,
+        Err(error) => {
+            drop(ours);
+            child::reap(pid);
+            return Err(SpawnError::Pipes(error));
+        }
+    };
+    Ok(Spawned {
+        pid,
+        pidfd,
+        gate: Gate(ours.gate),
+        report: Report(ours.report),
+        stdin: ours.stdin,
+        stdout: ours.stdout,
+        stderr: ours.stderr,
+    })
+}
+
+fn make_ends(plan: &SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
+    let high = |fd: OwnedFd| duplicate_from(fd.as_raw_fd(), 10);
+    let output = || -> io::Result<(OwnedFd, OwnedFd)> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        set_nonblocking(&read)?;
+        Ok((read, high(write)?))
+    };
+    let (our_stdin, stdin) = match &plan.stdin {
+        Some(given) => (None, duplicate_from(given.as_raw_fd(), 10)?),
+        None => {
+            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+            set_nonblocking(&write)?;
+            (Some(write), high(read)?)
+        }
+    };
+    let (our_stdout, stdout) = output()?;
+    let (our_stderr, stderr) = if plan.redirect_stderr {
+        (None, duplicate_from(stdout.as_raw_fd(), 10)?)
+    } else {
+        let (read, write) = output()?;
+        (Some(read), write)
+    };
+    let (gate, our_gate) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (our_report, report) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    set_nonblocking(&our_report)?;
+    let theirs = TheirEnds { stdin, stdout, stderr, gate: high(gate)?, report: high(report)? };
+    let ours = OurEnds {
+        stdin: our_stdin,
+        stdout: our_stdout,
+        stderr: our_stderr,
+        gate: our_gate.into(),
+        report: our_report.into(),
+    };
+    Ok((ours, theirs))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use std::io::ErrorKind;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::*;
+use crate::api::{Signal, WaitStatus};
+use crate::system::pidfd::kill_group;
+
+fn plan(words: &[&str]) -> SpawnPlan {
+    let argv: Vec<CString> = words.iter().map(|w| CString::new(*w).unwrap()).collect();
+    SpawnPlan { program: argv[0].clone(), argv, envp: vec![c"A=1".into()], ..SpawnPlan::default() }
+}
+
+fn wait_for(fd: &impl AsFd) {
+    poll(&mut [PollFd::new(fd, PollFlags::IN)], None).unwrap();
+}
+
+fn end_of(child: &PidFd) -> WaitStatus {
+    wait_for(child);
+    child.try_reap().unwrap().unwrap()
+}
+
+fn all_of(fd: OwnedFd) -> String {
+    let (mut file, mut text) = (File::from(fd), Vec::new());
+    loop {
+        match file.read_to_end(&mut text) {
+            Ok(_) => return String::from_utf8(text).unwrap(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => wait_for(&file),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_program_runs_once_its_gate_is_open() {
+    let child = spawn(&plan(&["/bin/sh", "-c", "echo out $A; echo err >&2; exit 3"])).unwrap();
+    assert_eq!(child.pidfd.try_reap().unwrap(), None);
+    child.gate.open();
+    assert_eq!(all_of(child.stdout), "out 1\n");
+    assert_eq!(all_of(child.stderr.unwrap()), "err\n");
+    assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(3));
+    assert_eq!(child.report.read(), None);
+}
+
+#[test]
+fn a_child_whose_gate_is_dropped_runs_nothing() {
+    let child = spawn(&plan(&["/bin/sh", "-c", "echo no"])).unwrap();
+    drop(child.gate);
+    assert_eq!(all_of(child.stdout), "");
+    assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(127));
+}
+
+#[test]
+fn what_fails_is_told_to_us_and_to_its_stderr() {
+    let mut nowhere = plan(&["/bin/true"]);
+    nowhere.directory = Some(c"/no/where".into());
+    let missing = plan(&["/no/such/file", "-x"]);
+    for (plan, step, text) in [
+        (nowhere, Step::Chdir, "supervisor: couldn't chdir to /no/where: ENOENT\n"),
+        (missing, Step::Exec, "supervisor: couldn't exec /no/such/file: ENOENT\n"),
+    ] {
+        let child = spawn(&plan).unwrap();
+        child.gate.open();
+        assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(127));
+        assert_eq!(child.report.read(), Some(ExecFailure { step, errno: libc::ENOENT }));
+        let stderr = all_of(child.stderr.unwrap());
+        assert_eq!(stderr, format!("{text}supervisor: child process was not spawned\n"));
+    }
+}
+
+#[test]
+fn failures_are_described_to_people() {
+    let failure = ExecFailure { step: Step::Chdir, errno: libc::EACCES };
+    let text = failure.describe(Some(Path::new("/x")), Some("www-data"), "/bin/cat");
+    assert_eq!(text, "can't enter directory /x as www-data: permission denied");
+    let failure = ExecFailure { step: Step::Uid, errno: libc::EPERM };
+    assert_eq!(
+        failure.describe(None, Some("bob"), "x"),
+        "can't become the user bob: operation not permitted"
+    );
+    let failure = ExecFailure { step: Step::Exec, errno: libc::ENOEXEC };
+    assert_eq!(failure.describe(None, None, "/x"), "can't execute /x: exec format error");
+}
+
+#[test]
+fn a_group_is_killed_as_a_whole() {
+    let child = spawn(&plan(&["/bin/sh", "-c", "sleep 100 & echo up; wait"])).unwrap();
+    child.gate.open();
+    wait_for(&child.stdout);
+    kill_group(child.pid, Signal::KILL).unwrap();
+    let killed = WaitStatus::Signalled { signal: Signal::KILL, core_dumped: false };
+    assert_eq!(end_of(&child.pidfd), killed);
+    // The sleeper held the other end of this pipe.
+    assert_eq!(all_of(child.stdout), "up\n");
+}
+
+#[test]
+fn real_time_signals_are_told() {
+    let child = spawn(&plan(&["/bin/sleep", "100"])).unwrap();
+    let signal = Signal::from_number(40).unwrap();
+    child.gate.open();
+    wait_for(&child.report);
+    child.pidfd.signal(signal).unwrap();
+    assert_eq!(end_of(&child.pidfd), WaitStatus::Signalled { signal, core_dumped: false });
+}
+
+#[test]
+fn a_child_has_its_umask_directory_limit_and_default_signals() {
+    let mut plan = plan(&[
+        "/bin/sh",
+        "-c",
+        "umask; pwd; ulimit -Sn; grep -E 'Sig(Blk|Ign|Cgt)' /proc/$PPID/status >/dev/null; ls /proc/self/fd | wc -l; kill -PIPE $$; echo survived",
+    ]);
+    plan.umask = Some(0o27);
+    plan.directory = Some(c"/".into());
+    plan.nofile_soft = Some(64);
+    plan.redirect_stderr = true;
+    plan.envp = vec![c"PATH=/usr/bin:/bin".into()];
+    let child = spawn(&plan).unwrap();
+    assert!(child.stderr.is_none());
+    child.gate.open();
+    // 0, 1, 2 and the directory that ls reads.
+    assert_eq!(all_of(child.stdout), "0027\n/\n64\n4\n");
+    let signal = Signal::from_number(libc::SIGPIPE).unwrap();
+    assert_eq!(end_of(&child.pidfd), WaitStatus::Signalled { signal, core_dumped: false });
+}
