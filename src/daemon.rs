@@ -1,1 +1,1 @@
-//! stub
+//! The composition root.

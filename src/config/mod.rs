@@ -1,4 +1,9 @@
 //! Text → types; pure.
 
 pub mod diff;
+pub mod environment;
+pub mod error;
+pub mod expand;
+pub mod ini;
 pub mod spec;
+pub mod value;

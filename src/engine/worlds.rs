@@ -77,6 +77,7 @@ impl World {
         self.check();
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "as the driver takes it")]
     fn perform(&mut self, effect: Effect) -> Option<Input> {
         match effect {
             Effect::PrepareLogs { id, .. } => Some(Input::LogsPrepared { id, stdout: None, stderr: None }),

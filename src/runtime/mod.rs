@@ -4,3 +4,4 @@
 //! child, a disk or a client. *Tested:* by the programs in `tests/`.
 
 pub mod handle;
+pub mod status;

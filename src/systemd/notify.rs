@@ -1,0 +1,54 @@
+//! sd_notify(3): readiness, status, watchdog and the time that a shutdown needs.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+/// What is said to the service manager. Says each status once.
+#[derive(Debug, Default)]
+pub struct ServiceManager {
+    status: String,
+}
+
+impl ServiceManager {
+    /// How often it wants to hear that we are well: half of `WATCHDOG_USEC`, so that one ping may be late.
+    #[must_use]
+    pub fn watchdog_period() -> Option<Duration> {
+        sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|period| !period.is_zero())
+    }
+
+    /// READY=1: the control sockets answer and the autostart programs were launched.
+    pub fn ready(&self) {
+        say(&[NotifyState::Ready]);
+    }
+
+    /// STATUS=: one line; a line that was said last is not said again.
+    pub fn status(&mut self, status: &str) {
+        if self.status != status {
+            // A program's name must not smuggle in a second assignment.
+            status.replace(['\n', '\r'], " ").clone_into(&mut self.status);
+            say(&[NotifyState::Status(&self.status)]);
+        }
+    }
+
+    /// WATCHDOG=1: the loop has made a full turn.
+    pub fn alive(&self) {
+        say(&[NotifyState::Watchdog]);
+    }
+
+    /// STOPPING=1: shutdown has begun.
+    pub fn stopping(&self) {
+        say(&[NotifyState::Stopping]);
+    }
+
+    /// EXTEND_TIMEOUT_USEC=: shutdown needs this much longer, counted from now; a later call counts anew.
+    pub fn extend_timeout(&self, time: Duration) {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        say(&[NotifyState::ExtendTimeoutUsec(micros)]);
+    }
+}
+
+/// A manager that does not listen must not hold up the programs.
+fn say(states: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}
