@@ -1,6 +1,7 @@
 //! Waiting for many descriptors at once.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ impl Interest {
 /// A set of descriptors, level-triggered; itself readable when one of them is ready.
 pub struct Epoll {
     fd: OwnedFd,
-    ready: Vec<epoll::Event>,
+    ready: Vec<(u64, Interest)>,
 }
 
 /// How many events one wait can bring.
@@ -75,26 +76,26 @@ impl Epoll {
     ///
     /// # Errors
     /// Those of epoll_wait(2); an interrupted wait is an empty answer.
-    pub fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-    ) -> io::Result<impl Iterator<Item = (u64, Interest)> + use<'_>> {
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<&[(u64, Interest)]> {
         let timeout = timeout.map(|t| rustix::event::Timespec {
             tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: t.subsec_nanos().into(),
         });
         self.ready.clear();
-        match epoll::wait(&self.fd, rustix::buffer::spare_capacity(&mut self.ready), timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        let mut space = [const { MaybeUninit::<epoll::Event>::uninit() }; BATCH];
+        let events = match epoll::wait(&self.fd, &mut space, timeout.as_ref()) {
+            Ok((events, _)) => events,
+            Err(rustix::io::Errno::INTR) => return Ok(&[]),
             Err(error) => return Err(error.into()),
-        }
+        };
         let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR;
-        Ok(self.ready.iter().map(move |event| {
-            let flags = event.flags;
+        self.ready.extend(events.iter().map(|event| {
+            let (flags, data) = (event.flags, event.data);
             let readable = flags.intersects(epoll::EventFlags::IN | closed);
             let writable = flags.intersects(epoll::EventFlags::OUT | closed);
-            (event.data.u64(), Interest { readable, writable })
-        }))
+            (data.u64(), Interest { readable, writable })
+        }));
+        Ok(&self.ready)
     }
 }
 

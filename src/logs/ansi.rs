@@ -1,0 +1,68 @@
+//! Removes ANSI escapes (LOG-50): from `ESC [` up to and including the first of `HfABCDRsuJKhlpm`. What a read cuts in two is
+//! still recognised by the next one.
+
+/// Where in an escape the last chunk ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum State {
+    #[default]
+    Text,
+    Escape,
+    Sequence,
+}
+
+/// The filter of one channel.
+#[derive(Debug, Default)]
+pub struct Stripper(State);
+
+const ESC: u8 = 0x1b;
+const TERMINATORS: &[u8] = b"HfABCDRsuJKhlpm";
+
+impl Stripper {
+    /// Appends to `out` what is left of `chunk`.
+    pub fn strip(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
+        for &byte in chunk {
+            self.0 = match (self.0, byte) {
+                (State::Text, ESC) => State::Escape,
+                (State::Escape, b'[') => State::Sequence,
+                (State::Escape, ESC) => {
+                    out.push(ESC);
+                    State::Escape
+                }
+                (State::Sequence, _) if !TERMINATORS.contains(&byte) => State::Sequence,
+                (State::Sequence, _) => State::Text,
+                (State::Text, _) => {
+                    out.push(byte);
+                    State::Text
+                }
+                (State::Escape, _) => {
+                    out.extend([ESC, byte]);
+                    State::Text
+                }
+            };
+        }
+    }
+
+    /// The end: an escape that became no sequence is text.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if std::mem::take(&mut self.0) == State::Escape {
+            out.push(ESC);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_go_wherever_the_reads_cut() {
+        let text = b"a\x1b[31mred\x1b[0m \x1b]0;t\x07\x1b\x1b[2Jz\x1b";
+        for cut in 0..text.len() {
+            let (mut stripper, mut out) = (Stripper::default(), Vec::new());
+            stripper.strip(&text[..cut], &mut out);
+            stripper.strip(&text[cut..], &mut out);
+            stripper.finish(&mut out);
+            assert_eq!(out, b"ared \x1b]0;t\x07\x1bz\x1b", "cut at {cut}");
+        }
+    }
+}

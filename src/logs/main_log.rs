@@ -1,0 +1,188 @@
+//! The main log (LOG-1..6).
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Zoned;
+
+use super::sink::{FileSink, Syslog};
+use crate::api::{Level, Notice};
+use crate::system::fds;
+
+/// Where the main log goes.
+#[derive(Debug, Clone)]
+pub struct MainLogSpec {
+    /// What is written.
+    pub level: Level,
+    /// The file; `None`: syslog.
+    pub file: Option<PathBuf>,
+    /// Bytes at which it is rotated; 0 or less: never.
+    pub maxbytes: i64,
+    /// How many rotated files are kept.
+    pub backups: i64,
+    /// Repeat it on stdout: in the foreground, unless silent.
+    pub stdout: bool,
+}
+
+/// The main log. Any thread may write to it.
+#[derive(Debug)]
+pub struct MainLog {
+    level: Level,
+    path: Option<PathBuf>,
+    targets: Mutex<Targets>,
+}
+
+#[derive(Debug)]
+struct Targets {
+    file: Option<FileSink>,
+    syslog: Option<Syslog>,
+    stdout: bool,
+    line: Vec<u8>,
+}
+
+impl MainLog {
+    /// Opens it for appending.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn open(spec: &MainLogSpec) -> io::Result<Self> {
+        let file =
+            spec.file.as_deref().map(|f| FileSink::open(f, spec.maxbytes, spec.backups)).transpose()?;
+        let own = spec.file.as_deref().and_then(fds::own_descriptor);
+        let targets = Targets {
+            syslog: file.is_none().then(Syslog::default),
+            file,
+            // What goes to stdout as a file is not repeated there.
+            stdout: spec.stdout && own != Some(1),
+            line: Vec::new(),
+        };
+        Ok(Self { level: spec.level, path: spec.file.clone(), targets: Mutex::new(targets) })
+    }
+
+    /// The file, for those who read it; `None`: syslog.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Writes a line, if it matters enough.
+    pub fn note(&self, notice: &Notice) {
+        if notice.level() >= self.level {
+            self.with(|targets| targets.write(notice));
+        }
+    }
+
+    /// Writes a line that only one place writes.
+    pub fn line(&self, level: Level, text: impl Into<String>) {
+        self.note(&Notice::other(level, text));
+    }
+
+    /// No longer on stdout: it is about to become `/dev/null`.
+    pub fn leave_stdout(&self) {
+        self.with(|targets| targets.stdout = false);
+    }
+
+    /// Opens the file again by its name.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn reopen(&self) -> io::Result<()> {
+        self.with(|targets| targets.file.as_mut().map_or(Ok(()), |f| f.file().reopen()))
+    }
+
+    /// Starts with an empty file; its last line is told to the old one, as in Supervisor.
+    ///
+    /// # Errors
+    /// Those of unlink(2) and open(2).
+    pub fn clear(&self) -> io::Result<()> {
+        self.line(Level::Info, "reopening log file");
+        self.with(|targets| targets.file.as_mut().map_or(Ok(()), |f| f.file().clear()))
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Targets) -> T) -> T {
+        act(&mut self.targets.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Targets {
+    fn write(&mut self, notice: &Notice) {
+        self.line.clear();
+        // Writing into memory cannot fail.
+        let _ = format_line(&mut self.line, &Zoned::now(), notice);
+        let said = self.file.as_mut().and_then(|file| file.write(&self.line));
+        if let Some(syslog) = &mut self.syslog {
+            syslog.send(None, &self.line);
+        }
+        if self.stdout {
+            write_stdout(&self.line);
+        }
+        if let Some(trouble) = said {
+            // The file cannot tell of itself: whoever started us can.
+            let mut text = Vec::new();
+            let _ = format_line(&mut text, &Zoned::now(), &trouble);
+            let _ = io::stderr().write_all(&text);
+        }
+    }
+}
+
+fn write_stdout(line: &[u8]) {
+    let mut out = io::stdout().lock();
+    // A terminal that is gone has nobody to tell.
+    let _ = out.write_all(line).and_then(|()| out.flush());
+}
+
+/// `YYYY-MM-DD HH:MM:SS,mmm LEVL message`
+fn format_line(out: &mut Vec<u8>, now: &Zoned, notice: &Notice) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02},{:03} {} {notice}",
+        now.year(),
+        now.month(),
+        now.day(),
+        now.hour(),
+        now.minute(),
+        now.second(),
+        now.millisecond(),
+        notice.level().code(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn spec(file: PathBuf) -> MainLogSpec {
+        MainLogSpec { level: Level::Info, file: Some(file), maxbytes: 0, backups: 0, stdout: false }
+    }
+
+    #[test]
+    fn a_line_is_supervisors() {
+        let now: Zoned = "2026-11-24T02:03:04.005[UTC]".parse().unwrap();
+        let mut line = Vec::new();
+        format_line(&mut line, &now, &Notice::ReopenedLogs).unwrap();
+        assert_eq!(String::from_utf8(line).unwrap(), "2026-11-24 02:03:04,005 INFO supervisord logreopen\n");
+    }
+
+    #[test]
+    fn what_matters_less_is_left_out_and_clearing_empties() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("main");
+        let log = MainLog::open(&spec(path.clone())).unwrap();
+        log.line(Level::Debug, "no");
+        log.line(Level::Warn, "yes");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.ends_with(" WARN yes\n") && text.lines().count() == 1, "{text}");
+        log.clear().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        log.line(Level::Info, "again");
+        assert!(fs::read_to_string(&path).unwrap().ends_with(" INFO again\n"));
+    }
+
+    #[test]
+    fn stdout_is_written_once_when_it_is_the_file() {
+        let log = MainLog::open(&MainLogSpec { stdout: true, ..spec("/dev/stdout".into()) }).unwrap();
+        assert!(!log.with(|targets| targets.stdout));
+    }
+}

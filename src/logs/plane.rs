@@ -1,0 +1,173 @@
+//! The data plane: one thread that moves what the children write into their logs.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::sink::FileSink;
+use crate::api::Notice;
+
+mod thread;
+
+/// A stream of one child, as its owner numbers it; never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelId(pub u64);
+
+/// Where a stream goes.
+#[derive(Debug, Clone, Default)]
+pub struct ChannelSpec {
+    /// The process, for syslog.
+    pub name: String,
+    /// The file; `None`: none.
+    pub target: Option<PathBuf>,
+    /// Bytes at which it is rotated; 0 or less: never.
+    pub maxbytes: i64,
+    /// How many rotated files are kept.
+    pub backups: i64,
+    /// Remove ANSI escapes.
+    pub strip_ansi: bool,
+    /// Send its lines to syslog.
+    pub syslog: bool,
+}
+
+/// What the data plane tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlaneEvent {
+    /// The channels of that drain are written out and closed.
+    Drained(u64),
+    /// The logs of that clear are empty, or one could not be emptied.
+    Cleared(u64, Result<(), String>),
+    /// A line for the main log.
+    Note(Notice),
+}
+
+/// How events get back; called on the data plane's thread, or on the caller's when the plane does not keep up. Must not wait.
+pub type Notify = Arc<dyn Fn(PlaneEvent) + Send + Sync>;
+
+/// A file that all channels of the same path share, so that they agree on its rotation.
+type SharedFile = Arc<Mutex<FileSink>>;
+
+enum Command {
+    Open { id: ChannelId, fd: OwnedFd, spec: ChannelSpec, file: Option<SharedFile> },
+    Drain { ids: Vec<ChannelId>, token: u64 },
+    Reopen,
+    Clear { paths: Vec<PathBuf>, token: u64 },
+    Stop,
+}
+
+/// Commands that wait while the thread is held up by a disk.
+const QUEUE: usize = 8192;
+
+/// The handle of the thread. No call here waits for it, except [`Plane::stop`].
+pub struct Plane {
+    commands: SyncSender<Command>,
+    wake: Arc<OwnedFd>,
+    notify: Notify,
+    files: Mutex<HashMap<PathBuf, Weak<Mutex<FileSink>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Plane {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there are no descriptors or no thread to be had.
+    pub fn start(notify: Box<dyn Fn(PlaneEvent) + Send + Sync>) -> io::Result<Self> {
+        let notify: Notify = Arc::from(notify);
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let (commands, queue) = sync_channel(QUEUE);
+        let worker = thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify))?;
+        let thread = std::thread::Builder::new().name("logs".to_owned()).spawn(move || worker.run())?;
+        Ok(Self { commands, wake, notify, files: Mutex::default(), thread: Some(thread) })
+    }
+
+    /// Opens the log of a channel, and moves what comes from `fd` (which must not block) into it until its end.
+    ///
+    /// # Errors
+    /// When the log cannot be opened, or the thread does not keep up: no channel then.
+    pub fn open(&self, id: ChannelId, fd: OwnedFd, spec: ChannelSpec) -> io::Result<()> {
+        let file = spec.target.as_deref().map(|path| self.shared(path, &spec)).transpose()?;
+        if self.send(Command::Open { id, fd, spec, file }) { Ok(()) } else { Err(overloaded()) }
+    }
+
+    /// Writes out what the channels still hold, closes them, then tells [`PlaneEvent::Drained`].
+    pub fn drain(&self, ids: Vec<ChannelId>, token: u64) {
+        if !self.send(Command::Drain { ids, token }) {
+            // They stay open until their end, and nobody waits for a disk that hangs.
+            (self.notify)(PlaneEvent::Drained(token));
+        }
+    }
+
+    /// Opens every log again by its name.
+    pub fn reopen_all(&self) {
+        self.send(Command::Reopen);
+    }
+
+    /// Empties logs, open or not, then tells [`PlaneEvent::Cleared`]. Their backups stay.
+    pub fn clear(&self, paths: Vec<PathBuf>, token: u64) {
+        if !self.send(Command::Clear { paths, token }) {
+            (self.notify)(PlaneEvent::Cleared(token, Err(overloaded().to_string())));
+        }
+    }
+
+    /// Writes out what every channel holds, and ends the thread.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        // Waits for room if it must: this is the end.
+        let _ = self.commands.send(Command::Stop);
+        self.wake();
+        let _ = thread.join();
+    }
+
+    fn send(&self, command: Command) -> bool {
+        let sent = self.commands.try_send(command).is_ok();
+        self.wake();
+        sent
+    }
+
+    fn wake(&self) {
+        // Full means that it is awake already.
+        let _ = rustix::io::write(self.wake.as_fd(), &1_u64.to_ne_bytes());
+    }
+
+    fn shared(&self, path: &Path, spec: &ChannelSpec) -> io::Result<SharedFile> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = files.get(path).and_then(Weak::upgrade) {
+            return Ok(file);
+        }
+        files.retain(|_, file| file.strong_count() > 0);
+        let file = Arc::new(Mutex::new(FileSink::open(path, spec.maxbytes, spec.backups)?));
+        files.insert(path.to_owned(), Arc::downgrade(&file));
+        Ok(file)
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Plane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plane").finish_non_exhaustive()
+    }
+}
+
+fn overloaded() -> io::Error {
+    io::Error::new(io::ErrorKind::WouldBlock, "the logs do not keep up")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+//! The thread itself: one epoll, one buffer.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, PoisonError};
+
+use super::{ChannelId, ChannelSpec, Command, Notify, PlaneEvent, SharedFile};
+use crate::api::{Level, Notice};
+use crate::logs::ansi::Stripper;
+use crate::logs::rotate::clear_closed;
+use crate::logs::sink::Syslog;
+use crate::system::epoll::Interest;
+use crate::system::{Epoll, io_errno_name};
+
+/// What one read can bring; shared by all channels.
+const BUFFER: usize = 128 * 1024;
+/// Reads after which a drain ends, though somebody (a grandchild) still writes.
+const DRAIN_READS: usize = 64;
+const WAKE: u64 = u64::MAX;
+
+struct Channel {
+    fd: OwnedFd,
+    name: String,
+    path: Option<PathBuf>,
+    file: Option<SharedFile>,
+    stripper: Option<Stripper>,
+    syslog: bool,
+}
+
+/// What became of a read.
+#[derive(PartialEq, Eq)]
+enum Outcome {
+    More,
+    Empty,
+    Closed,
+}
+
+pub(super) struct Worker {
+    queue: Receiver<Command>,
+    wake: Arc<OwnedFd>,
+    notify: Notify,
+    epoll: Epoll,
+    channels: HashMap<ChannelId, Channel>,
+    output: Output,
+}
+
+/// The sinks' common means.
+struct Output {
+    buffer: Vec<u8>,
+    stripped: Vec<u8>,
+    syslog: Syslog,
+}
+
+impl Worker {
+    pub(super) fn new(queue: Receiver<Command>, wake: Arc<OwnedFd>, notify: Notify) -> io::Result<Self> {
+        let epoll = Epoll::new()?;
+        epoll.add(&wake, WAKE, Interest::READ)?;
+        let output = Output {
+            buffer: vec![0; BUFFER],
+            stripped: Vec::with_capacity(BUFFER),
+            syslog: Syslog::default(),
+        };
+        Ok(Self { queue, wake, notify, epoll, channels: HashMap::new(), output })
+    }
+
+    pub(super) fn run(mut self) {
+        let mut ready = Vec::new();
+        loop {
+            ready.clear();
+            match self.epoll.wait(None) {
+                Ok(events) => ready.extend(events.iter().map(|(token, _)| *token)),
+                // Only a bug of ours can make this fail; the children must not be blocked by it, so their pipes close.
+                Err(_) => return,
+            }
+            for token in &ready {
+                if *token == WAKE {
+                    if !self.obey() {
+                        return;
+                    }
+                } else {
+                    self.read_once(ChannelId(*token));
+                }
+            }
+        }
+    }
+
+    /// Does what was asked; false: stop.
+    fn obey(&mut self) -> bool {
+        let mut count = [0; 8];
+        // Reset before looking, so that nothing is missed.
+        let _ = rustix::io::read(&self.wake, &mut count);
+        while let Ok(command) = self.queue.try_recv() {
+            match command {
+                Command::Open { id, fd, spec, file } => self.open(id, fd, spec, file),
+                Command::Drain { ids, token } => {
+                    for id in ids {
+                        self.drain(id);
+                    }
+                    (self.notify)(PlaneEvent::Drained(token));
+                }
+                Command::Reopen => self.reopen(),
+                Command::Clear { paths, token } => {
+                    let result = paths.iter().try_for_each(|path| self.clear(path));
+                    (self.notify)(PlaneEvent::Cleared(token, result));
+                }
+                Command::Stop => {
+                    let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
+                    ids.into_iter().for_each(|id| self.drain(id));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn open(&mut self, id: ChannelId, fd: OwnedFd, spec: ChannelSpec, file: Option<SharedFile>) {
+        if let Some(file) = &file {
+            let mut sink = file.lock().unwrap_or_else(PoisonError::into_inner);
+            sink.file().set_limits(spec.maxbytes, spec.backups);
+        }
+        if let Err(error) = self.epoll.add(&fd, id.0, Interest::READ) {
+            let text = format!("cannot read the output of '{}': {}", spec.name, io_errno_name(&error));
+            (self.notify)(PlaneEvent::Note(Notice::other(Level::Critical, text)));
+            return;
+        }
+        let channel = Channel {
+            fd,
+            name: spec.name,
+            path: spec.target,
+            file,
+            stripper: spec.strip_ansi.then(Stripper::default),
+            syslog: spec.syslog,
+        };
+        self.channels.insert(id, channel);
+    }
+
+    fn read_once(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.pump(&mut self.output, &self.notify) == Outcome::Closed {
+            self.close(id);
+        }
+    }
+
+    fn drain(&mut self, id: ChannelId) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        for _ in 0..DRAIN_READS {
+            if channel.pump(&mut self.output, &self.notify) != Outcome::More {
+                break;
+            }
+        }
+        self.close(id);
+    }
+
+    fn close(&mut self, id: ChannelId) {
+        let Some(mut channel) = self.channels.remove(&id) else { return };
+        // Ours alone, so that closing would do; but a fork may hold it for a moment longer.
+        let _ = self.epoll.remove(&channel.fd);
+        if let Some(stripper) = &mut channel.stripper {
+            self.output.stripped.clear();
+            stripper.finish(&mut self.output.stripped);
+            let rest = std::mem::take(&mut self.output.stripped);
+            channel.write(&rest, &mut self.output.syslog, &self.notify);
+            self.output.stripped = rest;
+        }
+    }
+
+    fn reopen(&mut self) {
+        let mut done: Vec<SharedFile> = Vec::new();
+        for channel in self.channels.values() {
+            let (Some(file), Some(path)) = (&channel.file, &channel.path) else { continue };
+            if done.iter().any(|other| Arc::ptr_eq(other, file)) {
+                continue;
+            }
+            let result = file.lock().unwrap_or_else(PoisonError::into_inner).file().reopen();
+            if let Err(error) = result {
+                let text = format!("cannot reopen '{}': {}", path.display(), io_errno_name(&error));
+                (self.notify)(PlaneEvent::Note(Notice::other(Level::Warn, text)));
+            }
+            done.push(Arc::clone(file));
+        }
+    }
+
+    fn clear(&self, path: &Path) -> Result<(), String> {
+        let open = self.channels.values().find(|c| c.path.as_deref() == Some(path));
+        let result = match open.and_then(|channel| channel.file.as_ref()) {
+            Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).file().clear(),
+            None => clear_closed(path),
+        };
+        result.map_err(|error| format!("{}: {}", path.display(), io_errno_name(&error)))
+    }
+}
+
+impl Channel {
+    /// Reads once, and writes that out.
+    fn pump(&mut self, output: &mut Output, notify: &Notify) -> Outcome {
+        let n = match rustix::io::read(&self.fd, &mut output.buffer) {
+            Ok(0) => return Outcome::Closed,
+            Ok(n) => n,
+            Err(rustix::io::Errno::AGAIN) => return Outcome::Empty,
+            Err(rustix::io::Errno::INTR) => return Outcome::More,
+            Err(_) => return Outcome::Closed,
+        };
+        let Output { buffer, stripped, syslog } = output;
+        let bytes = match &mut self.stripper {
+            Some(stripper) => {
+                stripped.clear();
+                stripper.strip(&buffer[..n], stripped);
+                &stripped[..]
+            }
+            None => &buffer[..n],
+        };
+        self.write(bytes, syslog, notify);
+        Outcome::More
+    }
+
+    fn write(&self, bytes: &[u8], syslog: &mut Syslog, notify: &Notify) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(file) = &self.file {
+            let said = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
+            if let Some(notice) = said {
+                notify(PlaneEvent::Note(notice));
+            }
+        }
+        if self.syslog {
+            syslog.send(Some(&self.name), bytes);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Where bytes end.
+
+pub mod file;
+pub mod syslog;
+
+pub use file::FileSink;
+pub use syslog::Syslog;
