@@ -40,16 +40,18 @@ impl RotatingFile {
         (self.maxbytes, self.backups) = (maxbytes, backups);
     }
 
-    /// Appends, and rotates when it is time.
+    /// Appends, and rotates when it is time. A rotation that fails loses nothing: the file grows, and the next write tries
+    /// again.
     ///
     /// # Errors
-    /// Those of write(2), and of the rotation.
+    /// Those of write(2).
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all(bytes)?;
         self.position += u64::try_from(bytes.len()).unwrap_or(0);
         let limit = u64::try_from(self.maxbytes).unwrap_or(0);
         if self.rotates && limit > 0 && self.position >= limit {
-            self.rotate()?;
+            // Better a log that is too long than one that is lost.
+            let _ = self.rotate();
         }
         Ok(())
     }
