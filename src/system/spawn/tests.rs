@@ -109,7 +109,7 @@ fn a_child_has_its_umask_directory_limit_and_default_signals() {
     let mut plan = plan(&[
         "/bin/sh",
         "-c",
-        "umask; pwd; ulimit -Sn; grep -E 'Sig(Blk|Ign|Cgt)' /proc/$PPID/status >/dev/null; ls /proc/self/fd | wc -l; kill -PIPE $$; echo survived",
+        "umask; pwd; ulimit -Sn; ls /proc/self/fd | wc -l; kill -PIPE $$; echo survived",
     ]);
     plan.umask = Some(0o27);
     plan.directory = Some(c"/".into());
