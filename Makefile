@@ -14,7 +14,7 @@ build: ## Build the programs, optimised
 
 run: ## Build, and start supervisord in the foreground on the quickstart example
 	cargo build --locked
-	cd examples/quickstart && ../../target/debug/supervisord -n -c supervisord.conf
+	target/debug/supervisord -n -c examples/quickstart/supervisord.conf
 
 lint: ## Formatting and lints
 	cargo fmt --check
