@@ -303,7 +303,7 @@ fn a_killed_daemon_finds_its_stale_socket(machine: &Machine) {
         so(journal.contains("Unlinking stale socket /var/run/supervisor.sock"), journal.clone())
     });
     eight_workers_run(machine);
-    assert_eq!(machine.sh("pgrep --count --full /www/myproject/artisan").trim(), "8", "and no orphans");
+    assert_eq!(machine.sh("pgrep --count --uid www-data").trim(), "8", "and no orphans");
 }
 
 /// Ready when it answers, a status line for people, and an orderly end.
