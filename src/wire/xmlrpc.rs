@@ -157,7 +157,7 @@ fn push_value(out: &mut String, value: &Value) {
     match value {
         Value::Nil => out.push_str("<string></string>"),
         Value::Int(n) => {
-            push(out, format_args!("<int>{}</int>", n.clamp(&i32::MIN.into(), &i32::MAX.into())))
+            push(out, format_args!("<int>{}</int>", n.clamp(&i32::MIN.into(), &i32::MAX.into())));
         }
         Value::Bool(yes) => push(out, format_args!("<boolean>{}</boolean>", u8::from(*yes))),
         Value::Double(n) => push(out, format_args!("<double>{n:?}</double>")),
@@ -200,7 +200,7 @@ fn push_text(out: &mut String, text: &str) {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}' => {
-                out.push('\u{fffd}')
+                out.push('\u{fffd}');
             }
             c => out.push(c),
         }

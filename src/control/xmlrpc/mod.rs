@@ -1,0 +1,56 @@
+//! XML-RPC: calls, looked up in one table and translated to requests.
+//!
+//! *May import:* api, wire, runtime::handle, config::spec, logs::read. *Invariants:* every method is a row of
+//! [`methods::METHODS`], and introspection is drawn from it. *Tested:* beside each file, and in `control::http`.
+
+pub mod args;
+pub mod methods;
+pub mod multicall;
+pub mod plan;
+
+use self::args::Args;
+use self::methods::Method;
+use crate::api::{Fault, FaultCode, SupervisorState};
+use crate::runtime::handle::Supervisor;
+use crate::wire::xmlrpc::{Call, Value, encode_fault, encode_response};
+
+/// What clients can call.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    /// Whom the calls are for.
+    pub supervisor: Supervisor,
+    /// `[rpcinterface:supervisor]` is configured; without it there is only `system`.
+    pub enabled: bool,
+}
+
+impl Interface {
+    /// The row of that name, if it can be called here.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&'static Method> {
+        Method::find(name).filter(|method| self.enabled || !method.name.starts_with("supervisor."))
+    }
+
+    /// Runs a call.
+    ///
+    /// # Errors
+    /// The fault that the client is to see.
+    pub async fn call(&self, call: Call) -> Result<Value, Fault> {
+        let method = self.find(&call.method).ok_or_else(|| Fault::bare(FaultCode::UnknownMethod))?;
+        if !method.takes(call.params.len()) {
+            return Err(Fault::bare(FaultCode::IncorrectParameters));
+        }
+        if !method.always && self.supervisor.state() != SupervisorState::Running {
+            return Err(Fault::bare(FaultCode::ShutdownState));
+        }
+        let plan = (method.plan)(&mut Args::new(call.params))?;
+        plan::perform(self, plan).await
+    }
+
+    /// Runs a call, and writes its answer as a document.
+    pub async fn answer(&self, call: Call) -> String {
+        match self.call(call).await {
+            Ok(value) => encode_response(&value),
+            Err(fault) => encode_fault(fault.code.code(), &fault.to_string()),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What a call comes to, and doing it.
+
+use std::path::PathBuf;
+
+use super::methods::{self, Method};
+use super::{Interface, multicall};
+use crate::api::{
+    API_VERSION, Fault, FaultCode, ProcessInfo, ProcessName, ProcessResult, Reply, Request, Target,
+};
+use crate::control::describe;
+use crate::logs::read;
+use crate::wire::xmlrpc::Value;
+
+/// The version of Supervisor that clients expect to find.
+const SUPERVISOR_VERSION: &str = "4.3.0";
+
+/// An output of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// stdout
+    Stdout,
+    /// stderr
+    Stderr,
+}
+
+/// What a call comes to. `given` is the name as the client wrote it, for its fault.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "each is the method of its name")]
+pub enum Plan {
+    ApiVersion,
+    Version,
+    Identification,
+    State,
+    Pid,
+    Configs,
+    /// A request; its reply says what the answer looks like.
+    Ask(Request, Option<String>),
+    /// A signal that does not exist: refused, after the name has been found.
+    BadSignal {
+        target: Target,
+        given: String,
+        text: String,
+    },
+    ReadMain {
+        offset: i64,
+        length: i64,
+    },
+    Read {
+        name: ProcessName,
+        given: String,
+        channel: Channel,
+        offset: i64,
+        length: i64,
+    },
+    Tail {
+        name: ProcessName,
+        given: String,
+        channel: Channel,
+        offset: i64,
+        length: i64,
+    },
+    ListMethods,
+    Help(String),
+    Signature(String),
+    Multicall(Vec<Value>),
+}
+
+impl Plan {
+    /// A request that is not about a name.
+    #[must_use]
+    pub fn ask(request: Request) -> Self {
+        Self::Ask(request, None)
+    }
+}
+
+/// Does it.
+pub async fn perform(interface: &Interface, plan: Plan) -> Result<Value, Fault> {
+    let supervisor = &interface.supervisor;
+    Ok(match plan {
+        Plan::ApiVersion => Value::string(API_VERSION),
+        Plan::Version => Value::string(SUPERVISOR_VERSION),
+        Plan::Identification => Value::string(&supervisor.about().identifier),
+        Plan::Pid => Value::Int(supervisor.about().pid.into()),
+        Plan::Configs => describe::config_infos(&supervisor.configs()),
+        Plan::State => {
+            let state = supervisor.state();
+            let code = Value::Int(state.code().into());
+            describe::structure([("statecode", code), ("statename", Value::string(state.name()))])
+        }
+        Plan::Ask(request, given) => {
+            let reply = supervisor.call(request).await.map_err(|fault| as_given(fault, given))?;
+            value_of(interface, reply)
+        }
+        Plan::BadSignal { target, given, text } => bad_signal(interface, target, given, &text).await?,
+        Plan::ReadMain { offset, length } => {
+            let path = supervisor.about().logfile.clone();
+            Value::String(blocking(move || read::read(path.as_deref(), offset, length)).await??)
+        }
+        Plan::Read { name, given, channel, offset, length } => {
+            let path = logfile(interface, name, given, channel).await?;
+            Value::String(blocking(move || read::read(path.as_deref(), offset, length)).await??)
+        }
+        Plan::Tail { name, given, channel, offset, length } => {
+            let path = logfile(interface, name, given, channel).await?;
+            let tail = blocking(move || read::tail(path.as_deref(), offset, length)).await?;
+            Value::Array(vec![Value::String(tail.text), Value::Int(tail.offset), Value::Bool(tail.overflow)])
+        }
+        Plan::ListMethods => {
+            let names = methods::names().into_iter().filter(|name| interface.find(name).is_some());
+            Value::Array(names.map(Value::string).collect())
+        }
+        Plan::Help(name) => Value::String(known(interface, &name)?.help()),
+        Plan::Signature(name) => {
+            Value::Array(known(interface, &name)?.signature().map(Value::string).collect())
+        }
+        // Boxed: it performs plans in its turn.
+        Plan::Multicall(calls) => Box::pin(multicall::run(interface, calls)).await?,
+    })
+}
+
+/// The name in a fault is written as the client wrote it.
+fn as_given(fault: Fault, given: Option<String>) -> Fault {
+    let about_the_name = matches!(
+        fault.code,
+        FaultCode::BadName
+            | FaultCode::AlreadyStarted
+            | FaultCode::NotRunning
+            | FaultCode::SpawnError
+            | FaultCode::AbnormalTermination
+    );
+    match given {
+        Some(given) if about_the_name => Fault::new(fault.code, given),
+        _ => fault,
+    }
+}
+
+fn value_of(interface: &Interface, reply: Reply) -> Value {
+    match reply {
+        Reply::Done => Value::Bool(true),
+        Reply::Info(info) => describe::process_info(&info, interface.supervisor.now()),
+        Reply::Infos(infos) => {
+            let now = interface.supervisor.now();
+            Value::Array(infos.iter().map(|info| describe::process_info(info, now)).collect())
+        }
+        Reply::Results(results) => describe::results(&results),
+        Reply::Reread(result) => describe::reread(&result),
+    }
+}
+
+async fn info(interface: &Interface, name: ProcessName, given: String) -> Result<ProcessInfo, Fault> {
+    let reply = interface.supervisor.call(Request::Info(name)).await;
+    match reply.map_err(|fault| as_given(fault, Some(given)))? {
+        Reply::Info(info) => Ok(*info),
+        _ => Err(Fault::bare(FaultCode::Failed)),
+    }
+}
+
+async fn logfile(
+    interface: &Interface,
+    name: ProcessName,
+    given: String,
+    channel: Channel,
+) -> Result<Option<PathBuf>, Fault> {
+    let info = info(interface, name, given).await?;
+    Ok(match channel {
+        Channel::Stdout => info.stdout_logfile,
+        Channel::Stderr => info.stderr_logfile,
+    })
+}
+
+async fn bad_signal(
+    interface: &Interface,
+    target: Target,
+    given: String,
+    text: &str,
+) -> Result<Value, Fault> {
+    let refused = || Fault::new(FaultCode::BadSignal, text);
+    let wanted = match target {
+        Target::Process(name) => {
+            info(interface, name, given).await?;
+            return Err(refused());
+        }
+        Target::Group(group) => Some(group),
+        Target::All => None,
+    };
+    let Reply::Infos(mut infos) = interface.supervisor.call(Request::Infos).await? else {
+        return Err(Fault::bare(FaultCode::Failed));
+    };
+    if let Some(group) = wanted {
+        infos.retain(|info| info.name.group == group);
+        if infos.is_empty() {
+            return Err(Fault::new(FaultCode::BadName, given));
+        }
+    }
+    infos.retain(|info| info.state.is_signallable());
+    let results: Vec<_> =
+        infos.into_iter().map(|info| ProcessResult { name: info.name, outcome: Err(refused()) }).collect();
+    Ok(describe::results(&results))
+}
+
+fn known(interface: &Interface, name: &str) -> Result<&'static Method, Fault> {
+    interface.find(name).ok_or_else(|| Fault::bare(FaultCode::SignatureUnsupported))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Fault::bare(FaultCode::Failed))
+}
