@@ -4,4 +4,5 @@
 //! processes; whatever a client sends or withholds, memory, time and connections are bounded. *Tested:* beside each file.
 
 pub mod describe;
+pub mod http;
 pub mod xmlrpc;

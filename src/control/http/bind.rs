@@ -1,0 +1,233 @@
+//! Control sockets, bound before the loops start (Supervisor 4.3 `http.py`, `supervisor_af_unix_http_server`). Blocks.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+
+use super::Listener;
+use crate::config::spec::ServerAddress;
+
+/// How long whoever listens at our address may take to answer.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between removing a stale socket and trying again.
+const STALE_PAUSE: Duration = Duration::from_millis(300);
+
+/// Why a control socket could not be opened, in Supervisor's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// Somebody answers there.
+    #[error(
+        "Another program is already listening on a port that one of our HTTP servers is configured to use.  \
+         Shut this program down first before starting supervisord."
+    )]
+    InUse,
+    /// Anything else.
+    #[error("Cannot open an HTTP server: socket.error reported errno.{0:?} ({n})", n = *.0 as i32)]
+    Socket(Errno),
+    /// The name of the host means nothing.
+    #[error(
+        "Could not determine IP address for hostname {0}, please try setting an explicit IP address in the \"port\" \
+         setting of your [inet_http_server] section.  For example, instead of \"port = 9001\", try \
+         \"port = 127.0.0.1:9001.\""
+    )]
+    Host(String),
+}
+
+impl From<io::Error> for BindError {
+    fn from(error: io::Error) -> Self {
+        // Only a path that is too long for a socket fails without a number.
+        let number = error.raw_os_error().unwrap_or(Errno::ENAMETOOLONG as i32);
+        match Errno::from_raw(number) {
+            Errno::EADDRINUSE => Self::InUse,
+            errno => Self::Socket(errno),
+        }
+    }
+}
+
+/// A control socket, bound.
+#[derive(Debug)]
+pub struct Bound {
+    /// Give it to [`super::serve`].
+    pub listener: Listener,
+    /// The file to remove at the end.
+    pub file: Option<SocketFile>,
+    /// A notice for the operator: `Unlinking stale socket <FILE>`.
+    pub notice: Option<String>,
+}
+
+/// A socket file of ours: removed when dropped, unless another has taken its place.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+    armed: bool,
+}
+
+impl SocketFile {
+    fn new(path: &Path) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), armed: true })
+    }
+
+    /// Removes it now.
+    pub fn remove(self) {}
+
+    /// Leaves it to a successor, or to another process that has this guard as well.
+    pub fn forget(mut self) {
+        self.armed = false;
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = |metadata: fs::Metadata| (metadata.dev(), metadata.ino()) == self.identity;
+        if self.armed && fs::symlink_metadata(&self.path).is_ok_and(ours) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Binds a control socket.
+///
+/// # Errors
+/// When somebody listens there, or the kernel refuses.
+pub fn bind(address: &ServerAddress) -> Result<Bound, BindError> {
+    match address {
+        ServerAddress::Unix { path, mode, uid, gid } => bind_unix(path, *mode, *uid, *gid),
+        ServerAddress::Inet { host, port } => {
+            let listener = Listener::Inet(bind_inet(host, *port)?);
+            Ok(Bound { listener, file: None, notice: None })
+        }
+    }
+}
+
+fn bind_inet(host: &str, port: u16) -> Result<TcpListener, BindError> {
+    let host = if host.is_empty() { "0.0.0.0" } else { host };
+    let unknown = || BindError::Host(host.to_owned());
+    let mut found = (host, port).to_socket_addrs().map_err(|_| unknown())?;
+    let address = found.find(SocketAddr::is_ipv4).ok_or_else(unknown)?;
+    // The standard library sets SO_REUSEADDR.
+    Ok(TcpListener::bind(address)?)
+}
+
+fn bind_unix(path: &Path, mode: u32, uid: Option<u32>, gid: Option<u32>) -> Result<Bound, BindError> {
+    let mut name = OsString::from(path);
+    name.push(format!(".{}", std::process::id()));
+    let temporary = PathBuf::from(name);
+    if fs::symlink_metadata(&temporary).is_ok_and(|found| found.file_type().is_socket()) {
+        fs::remove_file(&temporary)?;
+    }
+    let listener = UnixListener::bind(&temporary)?;
+    let temporary = SocketFile::new(&temporary)?;
+    fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode))?;
+    std::os::unix::fs::chown(&temporary.path, uid, gid)?;
+    let mut notice = None;
+    for _ in 0..5 {
+        match fs::hard_link(&temporary.path, path) {
+            Ok(()) => {
+                let file = SocketFile::new(path)?;
+                return Ok(Bound { listener: Listener::Unix(listener), file: Some(file), notice });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+        }
+        let Ok(found) = fs::symlink_metadata(path) else { continue };
+        if !found.file_type().is_socket() {
+            return Err(BindError::Socket(Errno::EEXIST));
+        }
+        if answers(path)? {
+            return Err(BindError::InUse);
+        }
+        notice = Some(format!("Unlinking stale socket {}", path.display()));
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => std::thread::sleep(STALE_PAUSE),
+        }
+    }
+    Err(BindError::Socket(Errno::EEXIST))
+}
+
+/// Somebody listens at a socket: it answers, or takes too long to say that it does not.
+fn answers(path: &Path) -> Result<bool, BindError> {
+    let fd =
+        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)
+            .map_err(BindError::Socket)?;
+    let address = UnixAddr::new(path).map_err(BindError::Socket)?;
+    match connect(fd.as_raw_fd(), &address) {
+        Ok(()) => {}
+        // Its queue is full, or it is not ours to ask: it is there.
+        Err(Errno::EAGAIN | Errno::EACCES | Errno::EPERM) => return Ok(true),
+        Err(_) => return Ok(false),
+    }
+    let mut stream = UnixStream::from(fd);
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(PROBE_TIMEOUT))?;
+    stream.set_write_timeout(Some(PROBE_TIMEOUT))?;
+    if stream.write_all(b"GET / HTTP/1.0\r\n\r\n").is_err() {
+        return Ok(false);
+    }
+    let answer = stream.read(&mut [0]);
+    Ok(match answer {
+        Ok(count) => count > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unix(path: PathBuf) -> ServerAddress {
+        ServerAddress::Unix { path, mode: 0o700, uid: None, gid: None }
+    }
+
+    #[test]
+    fn a_socket_is_bound_and_its_file_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let bound = bind(&unix(path.clone())).unwrap();
+        assert_eq!(bound.notice, None);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        drop(bound);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_what_is_no_socket_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        let bound = bind(&unix(path.clone())).unwrap();
+        assert_eq!(bound.notice, Some(format!("Unlinking stale socket {}", path.display())));
+        drop(bound);
+        fs::write(&path, "mine").unwrap();
+        let error = bind(&unix(path.clone())).unwrap_err();
+        assert_eq!(error.to_string(), "Cannot open an HTTP server: socket.error reported errno.EEXIST (17)");
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_socket_that_answers_is_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let other = UnixListener::bind(&path).unwrap();
+        let answering = std::thread::spawn(move || other.accept().unwrap().0.write_all(b"H").unwrap());
+        assert_eq!(bind(&unix(path.clone())).unwrap_err(), BindError::InUse);
+        answering.join().unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        let taken = bind(&ServerAddress::Inet { host: "127.0.0.1".into(), port });
+        assert_eq!(taken.unwrap_err(), BindError::InUse);
+    }
+}

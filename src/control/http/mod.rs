@@ -1,0 +1,153 @@
+//! HTTP/1.1 on the control sockets.
+//!
+//! *May import:* api, wire, runtime::handle, config::spec, control::xmlrpc. *Invariants:* connections, heads, bodies and the
+//! time that they take are bounded; idle connections live on until their place is needed, because clients keep theirs for
+//! days. *Tested:* beside each file; `tests.rs` drives a server with raw bytes.
+
+pub mod auth;
+pub mod bind;
+pub mod guard;
+pub mod route;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+
+use self::guard::{Connections, Guarded};
+use self::route::Site;
+use super::xmlrpc::Interface;
+use crate::config::spec::Credentials;
+
+/// Connections that a listener has at a time.
+const CONNECTION_LIMIT: usize = 256;
+/// Bytes that the head of a request may have.
+const HEAD_LIMIT: usize = 16 * 1024;
+/// How long a head may take to come.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection that has to leave may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long to wait when there are no descriptors left, or no connection is idle.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound socket.
+#[derive(Debug)]
+pub enum Listener {
+    /// `[unix_http_server]`
+    Unix(std::os::unix::net::UnixListener),
+    /// `[inet_http_server]`
+    Inet(std::net::TcpListener),
+}
+
+/// Serves a control socket; ends only by being dropped.
+///
+/// # Errors
+/// When the socket cannot be registered with the loop.
+pub async fn serve(listener: Listener, auth: Option<Credentials>, interface: Interface) -> io::Result<()> {
+    serve_within(listener, auth, interface, HEAD_TIMEOUT).await
+}
+
+async fn serve_within(
+    listener: Listener,
+    auth: Option<Credentials>,
+    interface: Interface,
+    head_timeout: Duration,
+) -> io::Result<()> {
+    let site = Arc::new(Site { auth, interface });
+    let door = Door {
+        site,
+        places: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
+        known: Arc::default(),
+        head_timeout,
+    };
+    match listener {
+        Listener::Unix(listener) => {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::UnixListener::from_std(listener)?;
+            loop {
+                match listener.accept().await {
+                    Ok((socket, _)) => door.let_in(socket).await,
+                    Err(_) => sleep(PAUSE).await,
+                }
+            }
+        }
+        Listener::Inet(listener) => {
+            listener.set_nonblocking(true)?;
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            loop {
+                match listener.accept().await {
+                    Ok((socket, _)) => {
+                        let _ = socket.set_nodelay(true);
+                        door.let_in(socket).await;
+                    }
+                    Err(_) => sleep(PAUSE).await,
+                }
+            }
+        }
+    }
+}
+
+struct Door {
+    site: Arc<Site>,
+    places: Arc<Semaphore>,
+    known: Arc<Connections>,
+    head_timeout: Duration,
+}
+
+impl Door {
+    /// Serves a connection in a task of its own, when there is a place for it.
+    async fn let_in<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, socket: S) {
+        let Some(place) = self.place().await else { return };
+        let (site, known) = (Arc::clone(&self.site), Arc::clone(&self.known));
+        let head_timeout = self.head_timeout;
+        tokio::spawn(async move {
+            connection(socket, site, &known, head_timeout).await;
+            drop(place);
+        });
+    }
+
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return Some(place);
+            }
+            self.known.make_room();
+            match timeout(PAUSE, Arc::clone(&self.places).acquire_owned()).await {
+                Ok(place) => return place.ok(),
+                Err(_) => continue,
+            }
+        }
+    }
+}
+
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    socket: S,
+    site: Arc<Site>,
+    known: &Connections,
+    head_timeout: Duration,
+) {
+    let life = known.enter();
+    let service = service_fn(|request| {
+        let (site, busy) = (Arc::clone(&site), life.busy());
+        async move { Ok::<_, std::convert::Infallible>(route::answer(&site, request, busy).await) }
+    });
+    let io = Guarded::new(socket, Arc::clone(&life), head_timeout);
+    let mut connection = pin!(http1::Builder::new().max_buf_size(HEAD_LIMIT).serve_connection(io, service));
+    // How a connection ends is the client's affair.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        () = life.leave.notified() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(FAREWELL, connection.as_mut()).await;
+        }
+    }
+    known.leave(&life);
+}

@@ -1,0 +1,171 @@
+//! A server, driven with raw bytes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use super::{Listener, serve_within};
+use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState};
+use crate::config::spec::Credentials;
+use crate::control::xmlrpc::Interface;
+use crate::runtime::handle::{About, Desk, Supervisor};
+use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
+
+const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// A desk that knows no process, and does whatever else it is told.
+async fn desk(mut desk: Desk, shutting_down: bool) {
+    if shutting_down {
+        desk.set_state(SupervisorState::Shutdown);
+    }
+    while let Some(call) = desk.calls.recv().await {
+        let answer = match call.request {
+            Request::Info(name) => Err(Fault::new(FaultCode::BadName, name.to_string())),
+            Request::Infos => Ok(Reply::Infos(vec![])),
+            _ => Ok(Reply::Done),
+        };
+        let _ = call.answer.send(answer);
+    }
+}
+
+struct Server {
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) -> Server {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let about = About { identifier: "me".into(), pid: 7, logfile: None };
+    let (supervisor, side) = Supervisor::new(about, Now::default);
+    tokio::spawn(desk(side, shutting_down));
+    tokio::spawn(serve_within(listener, auth, Interface { supervisor, enabled }, HEAD_TIMEOUT));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    Server { path, _dir: dir }
+}
+
+fn post(body: &str) -> String {
+    format!("POST /RPC2 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Sends bytes, and reads one answer: its status, head and body.
+async fn ask(socket: &mut UnixStream, bytes: &str) -> (u16, String, String) {
+    socket.write_all(bytes.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&read).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return (text[9..12].parse().unwrap(), head.to_owned(), body.to_owned());
+            }
+        }
+        assert_ne!(socket.read_buf(&mut read).await.unwrap(), 0, "{text}");
+    }
+}
+
+async fn once(path: &Path, bytes: &str) -> (u16, String, String) {
+    ask(&mut UnixStream::connect(path).await.unwrap(), bytes).await
+}
+
+async fn rpc(path: &Path, method: &str, params: Vec<Value>) -> Result<Value, (i64, String)> {
+    let document = encode_call(&Call { method: method.into(), params });
+    let (status, head, body) = once(path, &post(&document)).await;
+    assert_eq!(status, 200);
+    assert!(head.contains("text/xml"), "{head}");
+    decode_response(body.as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn calls_are_answered_and_faults_are_supervisors() {
+    let server = start(None, true, false).await;
+    let path = &server.path;
+    assert_eq!(rpc(path, "supervisor.getPID", vec![]).await, Ok(Value::Int(7)));
+    assert_eq!(rpc(path, "supervisor.stopProcess", vec![Value::string("a")]).await, Ok(Value::Bool(true)));
+    for (method, params, code, text) in [
+        ("supervisor.nope", vec![], 1, "UNKNOWN_METHOD"),
+        ("supervisor.getPID", vec![Value::Int(1)], 2, "INCORRECT_PARAMETERS"),
+        ("supervisor.getProcessInfo", vec![Value::string("a:*")], 10, "BAD_NAME: a:*"),
+        ("supervisor.getProcessInfo", vec![Value::string("a:a")], 10, "BAD_NAME: a:a"),
+        ("supervisor.signalProcess", vec![Value::string("a"), Value::string("X")], 10, "BAD_NAME: a"),
+        ("supervisor.readLog", vec![Value::Int(0), Value::Int(0)], 20, "NO_FILE: None"),
+        ("system.methodHelp", vec![Value::string("x")], 4, "SIGNATURE_UNSUPPORTED"),
+    ] {
+        assert_eq!(rpc(path, method, params).await, Err((code, text.into())), "{method}");
+    }
+    let call = |name: &str| Value::Struct(vec![("methodName".into(), Value::string(name))]);
+    let calls = vec![call("supervisor.getPID"), call("system.multicall"), call("supervisor.getAPIVersion")];
+    let Ok(Value::Array(results)) = rpc(path, "system.multicall", vec![Value::Array(calls)]).await else {
+        panic!()
+    };
+    assert_eq!((&results[0], &results[2]), (&Value::Int(7), &Value::string("3.0")));
+    let text = "INCORRECT_PARAMETERS: Recursive system.multicall forbidden";
+    assert_eq!(results[1].member("faultString"), Some(&Value::string(text)));
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_while_it_is_idle_and_closed_when_a_head_is_late() {
+    let server = start(None, true, false).await;
+    let mut kept = UnixStream::connect(&server.path).await.unwrap();
+    let call = post(&encode_call(&Call { method: "system.listMethods".into(), params: vec![] }));
+    assert_eq!(ask(&mut kept, &call).await.0, 200);
+    tokio::time::sleep(HEAD_TIMEOUT * 3).await;
+    assert_eq!(ask(&mut kept, &call).await.0, 200);
+    for half in ["", "POST /RPC2 HT"] {
+        let mut late = UnixStream::connect(&server.path).await.unwrap();
+        late.write_all(half.as_bytes()).await.unwrap();
+        let mut rest = Vec::new();
+        let closed = tokio::time::timeout(HEAD_TIMEOUT * 5, late.read_to_end(&mut rest)).await;
+        assert!(closed.is_ok(), "{half:?}");
+    }
+    kept.write_all(b"POST /RP").await.unwrap();
+    assert!(tokio::time::timeout(HEAD_TIMEOUT * 5, kept.read_u8()).await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn bad_requests_are_told_so() {
+    let server = start(None, true, false).await;
+    for (status, bytes) in [
+        (400, post("<nope")),
+        (400, post("<m/>")),
+        (400, post("")),
+        (400, "GET /RPC2 HTTP/1.1\r\n\r\n".to_owned()),
+        (411, "POST /RPC2 HTTP/1.1\r\n\r\n".to_owned()),
+        (413, "POST /RPC2 HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n".to_owned()),
+        (404, "GET /logtail/x HTTP/1.1\r\n\r\n".to_owned()),
+        (200, "GET / HTTP/1.0\r\n\r\n".to_owned()),
+        (431, format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(20_000))),
+    ] {
+        assert_eq!(once(&server.path, &bytes).await.0, status, "{}", &bytes[..bytes.len().min(80)]);
+    }
+    let (_, _, page) = once(&server.path, &post("<nope")).await;
+    assert_eq!(page.len(), 136);
+}
+
+#[tokio::test]
+async fn passwords_are_asked_for() {
+    let auth = Credentials { username: "a".into(), password: "b".into() };
+    let server = start(Some(auth), true, false).await;
+    let (status, head, _) = once(&server.path, "GET / HTTP/1.1\r\n\r\n").await;
+    assert_eq!(status, 401);
+    assert!(head.contains("Basic realm=\"default\""), "{head}");
+    assert_eq!(once(&server.path, "GET / HTTP/1.1\r\nAuthorization: Basic YTpi\r\n\r\n").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_state_gate_and_the_missing_interface() {
+    let server = start(None, true, true).await;
+    let gated = rpc(&server.path, "supervisor.getPID", vec![]).await;
+    assert_eq!(gated, Err((6, "SHUTDOWN_STATE".into())));
+    let state = rpc(&server.path, "supervisor.getState", vec![]).await.unwrap();
+    assert_eq!(state.member("statecode"), Some(&Value::Int(-1)));
+    let bare = start(None, false, false).await;
+    assert_eq!(rpc(&bare.path, "supervisor.getPID", vec![]).await, Err((1, "UNKNOWN_METHOD".into())));
+    let Ok(Value::Array(names)) = rpc(&bare.path, "system.listMethods", vec![]).await else { panic!() };
+    assert_eq!(names.len(), 4);
+}
