@@ -1,1 +1,340 @@
-//! The composition root.
+//! The composition root: arguments → configuration → sockets → loop. The only file that knows every room.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::api::{Fault, FaultCode, Level, SupervisorState};
+use crate::cli;
+use crate::config::error;
+use crate::config::load::{self, Loaded, Overrides};
+use crate::config::spec::{DaemonSpec, ServerAddress, ServerSpec};
+use crate::control::http::bind::{SocketFile, bind};
+use crate::control::http::{Listener, serve};
+use crate::control::xmlrpc::Interface;
+use crate::engine::{Errand, Input};
+use crate::logs::main_log::{MainLog, MainLogSpec};
+use crate::logs::plane::{Plane, PlaneEvent};
+use crate::runtime::children::Surroundings;
+use crate::runtime::driver::{self, Fact, Parts};
+use crate::runtime::handle::{About, Supervisor};
+use crate::system::machine::OsMachine;
+use crate::system::rlimit::{self, Limit};
+use crate::system::{clock, daemonize, files, pidfd, user};
+
+/// A usage, configuration or start-up error.
+const USAGE: u8 = 2;
+
+const ROOT_WARNING: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
+                            the config file.  If you intend to run as root, you can set user=root in the config file to \
+                            avoid this message.";
+
+/// What the command line said.
+struct Invocation {
+    file: PathBuf,
+    overrides: Overrides,
+    /// The soft limit of open files that we were given: what a child gets.
+    nofile_soft: Option<u64>,
+}
+
+/// Runs supervisord; the first argument is the program's name.
+#[must_use]
+pub fn run(args: &[String]) -> ExitCode {
+    let program = args.first().map_or("supervisord", String::as_str);
+    match start(program, args.get(1..).unwrap_or_default()) {
+        Ok(code) => code,
+        Err(text) => {
+            say(&mut io::stderr(), &text);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn say(out: &mut dyn Write, text: &str) {
+    // A terminal that is gone has nobody to tell.
+    let _ = writeln!(out, "{}", text.trim_end());
+}
+
+fn usage_error(program: &str, text: &str) -> String {
+    format!("Error: {text}\nFor help, use {program} -h")
+}
+
+fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
+    let parsed = cli::parse(cli::SUPERVISORD, args).map_err(|text| usage_error(program, &text))?;
+    for (option, _) in &parsed.options {
+        match *option {
+            "help" => {
+                say(&mut io::stdout(), &cli::usage(program));
+                return Ok(ExitCode::SUCCESS);
+            }
+            "version" => {
+                say(&mut io::stdout(), crate::api::VERSION);
+                return Ok(ExitCode::SUCCESS);
+            }
+            _ => {}
+        }
+    }
+    if !parsed.words.is_empty() {
+        let words = parsed.words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
+        let text = format!("positional arguments are not supported: [{words}]");
+        return Err(usage_error(program, &text));
+    }
+    let file =
+        config_file(program, parsed.get("configuration")).map_err(|text| usage_error(program, &text))?;
+    let invocation = Invocation { file, overrides: overrides(&parsed), nofile_soft: rlimit::files_soft() };
+    let mut first = true;
+    loop {
+        let loaded = read(&invocation).map_err(|error| error::render(&error.0))?;
+        let ended = serve_once(&invocation, loaded, first).map_err(|text| usage_error(program, &text))?;
+        first = false;
+        if ended != SupervisorState::Restarting {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn overrides(parsed: &cli::Parsed) -> Overrides {
+    let not_ours = ["configuration", "help", "version", "profile_options"];
+    let given = parsed.options.iter().filter(|(option, _)| !not_ours.contains(option));
+    let text = |value: &String| if value.is_empty() { "true".to_owned() } else { value.clone() };
+    given.map(|(option, value)| ((*option).to_owned(), text(value))).collect()
+}
+
+fn config_file(program: &str, given: Option<&str>) -> Result<PathBuf, String> {
+    if let Some(given) = given {
+        let path = Path::new(given);
+        if !path.exists() {
+            return Err(format!("could not find config file {given}"));
+        }
+        return std::path::absolute(path)
+            .map_err(|error| format!("could not read config file {given}: {error}"));
+    }
+    let paths = load::search_paths(program);
+    let found = paths.iter().find(|path| path.exists());
+    found.and_then(|path| std::path::absolute(path).ok()).ok_or_else(|| {
+        let tried = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        format!(
+            "No config file found at default paths ({tried}); use the -c option to specify a config file at a different path"
+        )
+    })
+}
+
+fn read(invocation: &Invocation) -> Result<Loaded, error::LoadError> {
+    load::load(&OsMachine, &invocation.file, &invocation.overrides)
+}
+
+/// What was opened before the loops start, to be closed when they have ended.
+struct Opened {
+    listeners: Vec<(Listener, ServerSpec)>,
+    files: Vec<SocketFile>,
+    notices: Vec<String>,
+}
+
+fn open_sockets(spec: &DaemonSpec) -> Result<Opened, String> {
+    let mut opened = Opened { listeners: Vec::new(), files: Vec::new(), notices: Vec::new() };
+    for server in &spec.servers {
+        let bound = bind(&server.address).map_err(|error| error.to_string())?;
+        opened.files.extend(bound.file);
+        opened.notices.extend(bound.notice);
+        opened.listeners.push((bound.listener, server.clone()));
+    }
+    Ok(opened)
+}
+
+/// One life, from a configuration to the end of every program.
+fn serve_once(invocation: &Invocation, loaded: Loaded, first: bool) -> Result<SupervisorState, String> {
+    let spec = loaded.daemon;
+    let mut lines: Vec<(Level, String)> = Vec::new();
+    if first {
+        lines.push(become_user(&spec)?);
+    }
+    lines.extend(loaded.warnings.into_iter().map(|text| (Level::Warn, text)));
+    lines.extend(loaded.infos.into_iter().map(|text| (Level::Info, text)));
+    if first {
+        for (limit, wanted) in [(Limit::Files, spec.minfds), (Limit::Processes, spec.minprocs)] {
+            lines.extend(rlimit::ensure(limit, wanted)?.map(|text| (Level::Info, text)));
+        }
+    }
+    let opened = open_sockets(&spec)?;
+    for notice in &opened.notices {
+        say(&mut io::stderr(), notice);
+    }
+    let ready = if spec.nodaemon || !first {
+        None
+    } else {
+        Some(daemonize::daemonize().map_err(|error| format!("can't daemonize: {error}"))?)
+    };
+    settle_in(&spec)?;
+    let log = open_log(&spec)?;
+    if !spec.nocleanup {
+        let warnings = files::clean_auto_logs(&spec.childlogdir, &spec.identifier);
+        lines.extend(warnings.into_iter().map(|text| (Level::Warn, text)));
+    }
+    for (level, text) in lines {
+        log.line(level, text);
+    }
+    announce(&spec, &log, ready.is_some());
+    if let Some(ready) = ready {
+        ready.signal().map_err(|error| format!("can't leave the terminal: {error}"))?;
+    }
+    let wrote_pid = files::write_pidfile(&spec.pidfile).is_ok();
+    if wrote_pid {
+        log.line(Level::Info, format!("supervisord started with pid {}", std::process::id()));
+    } else {
+        log.line(Level::Critical, format!("could not write pidfile {}", spec.pidfile.display()));
+    }
+    let ended = loops(invocation, &spec, loaded.groups, opened.listeners, log);
+    drop(opened.files);
+    if wrote_pid {
+        files::remove_pidfile(&spec.pidfile);
+    }
+    ended.map_err(|error| format!("the supervision loop could not run: {error}"))
+}
+
+fn become_user(spec: &DaemonSpec) -> Result<(Level, String), String> {
+    match &spec.user {
+        Some(wanted) => Ok((Level::Info, user::drop_privileges(wanted.uid)?)),
+        None if nix::unistd::Uid::effective().is_root() => Ok((Level::Critical, ROOT_WARNING.to_owned())),
+        None => Ok((Level::Debug, "no user is configured".to_owned())),
+    }
+}
+
+fn settle_in(spec: &DaemonSpec) -> Result<(), String> {
+    if let Some(directory) = &spec.directory {
+        std::env::set_current_dir(directory)
+            .map_err(|error| format!("can't chdir into '{}': {error}", directory.display()))?;
+    }
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(spec.umask));
+    Ok(())
+}
+
+fn open_log(spec: &DaemonSpec) -> Result<MainLog, String> {
+    MainLog::open(&MainLogSpec {
+        level: spec.loglevel,
+        file: spec.logfile.clone(),
+        maxbytes: spec.logfile_maxbytes,
+        backups: spec.logfile_backups,
+        stdout: spec.nodaemon && !spec.silent,
+    })
+    .map_err(|error| {
+        let file =
+            spec.logfile.as_ref().map_or_else(|| "syslog".to_owned(), |file| file.display().to_string());
+        format!("could not open the main log {file}: {error}")
+    })
+}
+
+fn announce(spec: &DaemonSpec, log: &MainLog, daemonized: bool) {
+    for server in &spec.servers {
+        if spec.rpcinterface {
+            log.line(Level::Info, "RPC interface 'supervisor' initialized");
+        }
+        if server.auth.is_none() {
+            let section = server.section.split(':').next().unwrap_or_default();
+            let text = format!("Server '{section}' running without any HTTP authentication checking");
+            log.line(Level::Critical, text);
+        }
+    }
+    if daemonized {
+        log.line(Level::Info, "daemonizing the supervisord process");
+    }
+}
+
+/// `SUPERVISOR_SERVER_URL`: the first unix server, else the first inet server.
+fn server_url(servers: &[ServerSpec]) -> Option<String> {
+    let unix = servers.iter().find_map(|server| match &server.address {
+        ServerAddress::Unix { path, .. } => Some(format!("unix://{}", path.display())),
+        ServerAddress::Inet { .. } => None,
+    });
+    let inet = || {
+        servers.iter().find_map(|server| match &server.address {
+            ServerAddress::Inet { host, port } => {
+                let host = if host.is_empty() { "localhost" } else { host };
+                Some(format!("http://{host}:{port}"))
+            }
+            ServerAddress::Unix { .. } => None,
+        })
+    };
+    unix.or_else(inet)
+}
+
+/// The three threads: supervision here, control and the data plane beside it.
+fn loops(
+    invocation: &Invocation,
+    spec: &DaemonSpec,
+    groups: Vec<crate::config::spec::GroupSpec>,
+    listeners: Vec<(Listener, ServerSpec)>,
+    log: MainLog,
+) -> io::Result<SupervisorState> {
+    let (teller, facts) = mpsc::unbounded_channel();
+    let from_plane = teller.clone();
+    let plane = Plane::start(Box::new(move |event| {
+        let _ = from_plane.send(fact(event));
+    }))?;
+    let pid = i32::try_from(std::process::id()).unwrap_or(0);
+    let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
+    let (supervisor, desk) = Supervisor::new(about, clock::now);
+    control_thread(listeners, Interface { supervisor, enabled: spec.rpcinterface })?;
+    let init = pid == 1;
+    if !init {
+        // Grandchildren whose parents died come to us, and are reaped.
+        let _ = pidfd::set_child_subreaper();
+    }
+    let (file, overrides) = (invocation.file.clone(), invocation.overrides.clone());
+    let loader = move |_| {
+        let loaded = load::load(&OsMachine, &file, &overrides);
+        loaded.map(|loaded| loaded.groups).map_err(|error| error.to_string())
+    };
+    let own = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let surroundings = Surroundings {
+        environment: Surroundings::inherited(own),
+        server_url: server_url(&spec.servers),
+        childlogdir: spec.childlogdir.clone(),
+        identifier: spec.identifier.clone(),
+        strip_ansi: spec.strip_ansi,
+        nofile_soft: invocation.nofile_soft,
+    };
+    let parts = Parts {
+        desk,
+        plane,
+        facts,
+        teller,
+        log,
+        loader: Arc::new(loader),
+        surroundings,
+        reap_strangers: true,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(driver::run(groups, parts))
+}
+
+fn fact(event: PlaneEvent) -> Fact {
+    match event {
+        PlaneEvent::Drained(token) => Fact::Drained(token),
+        PlaneEvent::Cleared(token, outcome) => {
+            let outcome = outcome.map_err(|problem| Fault::new(FaultCode::Failed, problem));
+            Fact::Input(Input::Done { errand: Errand(token), outcome })
+        }
+        PlaneEvent::Note(notice) => Fact::Note(notice),
+    }
+}
+
+fn control_thread(listeners: Vec<(Listener, ServerSpec)>, interface: Interface) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serve_all = move || {
+        runtime.block_on(async move {
+            let servers = listeners.into_iter().map(|(listener, server)| {
+                let interface = interface.clone();
+                tokio::spawn(async move { serve(listener, server.auth, interface).await })
+            });
+            for server in servers.collect::<Vec<_>>() {
+                // A server that ends has said why to its clients; the others go on.
+                let _ = server.await;
+            }
+        });
+    };
+    std::thread::Builder::new().name("control".to_owned()).spawn(serve_all)?;
+    Ok(())
+}

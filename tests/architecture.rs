@@ -3,6 +3,8 @@
 //!
 //! A test (a file `tests.rs`, or what follows `mod tests {`) may import anything.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what cannot be")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

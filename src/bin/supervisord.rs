@@ -1,2 +1,8 @@
-//! Starts the daemon.
-fn main() {}
+//! supervisord: starts programs and keeps them running.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    supervisord::daemon::run(&args)
+}

@@ -1,9 +1,18 @@
 //! Text → types; pure.
+//!
+//! What loading needs of the world comes in through [`machine::Machine`]. *May import:* api. *Invariants:* every error of a
+//! load is told, each with file and line; the same files give the same specs. *Tested:* beside each file.
 
+mod daemon;
 pub mod diff;
 pub mod environment;
 pub mod error;
 pub mod expand;
 pub mod ini;
+pub mod load;
+pub mod machine;
+mod program;
+mod reader;
+mod section;
 pub mod spec;
 pub mod value;

@@ -3,5 +3,9 @@
 //! *May import:* engine, logs, system, systemd, config, api. *Invariants:* one task owns the engine; nothing here waits for a
 //! child, a disk or a client. *Tested:* by the programs in `tests/`.
 
+pub mod children;
+pub mod driver;
 pub mod handle;
+mod perform;
+mod plan;
 pub mod status;

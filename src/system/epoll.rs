@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::epoll;
+use tokio::io::unix::AsyncFd;
 
 /// What to wait for, and what has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +41,16 @@ pub struct Epoll {
 const BATCH: usize = 256;
 
 impl Epoll {
+    /// An empty set that a tokio task can wait for: one descriptor in its reactor, however many children there are.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENFILE`, `ENOMEM`, `ENOSPC`.
+    #[allow(unsafe_code)]
+    pub fn in_reactor() -> io::Result<AsyncFd<Self>> {
+        // SAFETY: `as_raw_fd` gives the descriptor that the set owns from its making to its drop, always the same.
+        unsafe { AsyncFd::register(Self::new()?) }.map_err(io::Error::from)
+    }
+
     /// An empty set.
     ///
     /// # Errors

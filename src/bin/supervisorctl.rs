@@ -1,2 +1,0 @@
-//! Controls the daemon.
-fn main() {}

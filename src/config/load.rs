@@ -1,0 +1,210 @@
+//! Files and globs → a [`Loaded`] configuration. Collects every error, not the first.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::{Diagnostic, LoadError};
+use super::expand::{Names, Value, expand};
+use super::ini;
+use super::machine::Machine;
+use super::section::Section;
+use super::spec::{CtlSpec, DaemonSpec, GroupSpec};
+use super::{daemon, program};
+
+/// A configuration that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// `[supervisord]` and the servers.
+    pub daemon: DaemonSpec,
+    /// What should run, by (priority, name).
+    pub groups: Vec<GroupSpec>,
+    /// What is odd.
+    pub warnings: Vec<String>,
+    /// What the main log says at INFO.
+    pub infos: Vec<String>,
+}
+
+/// What the command line says in place of `[supervisord]`, by option name.
+pub type Overrides = BTreeMap<String, String>;
+
+/// Sections of all files, and what every value can name.
+pub(super) struct Context<'a> {
+    pub(super) machine: &'a dyn Machine,
+    pub(super) file: PathBuf,
+    pub(super) names: Names,
+    pub(super) sections: Vec<Section>,
+    pub(super) errors: Vec<Diagnostic>,
+    pub(super) warnings: Vec<String>,
+    pub(super) infos: Vec<String>,
+}
+
+/// Where a configuration is looked for without `-c` (Supervisor 4.3 `options.py`, `default_configfile`).
+#[must_use]
+pub fn search_paths(argv0: &str) -> Vec<PathBuf> {
+    let parent = |path: &Path| path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let prefix = parent(&parent(Path::new(argv0)));
+    let mut paths = vec![prefix.join("etc/supervisord.conf"), prefix.join("supervisord.conf")];
+    let fixed = [
+        "supervisord.conf",
+        "etc/supervisord.conf",
+        "/etc/supervisord.conf",
+        "/etc/supervisor/supervisord.conf",
+    ];
+    paths.extend(fixed.map(PathBuf::from));
+    paths
+}
+
+/// Reads a configuration and everything that it includes.
+///
+/// # Errors
+/// Every problem of every file.
+pub fn load(machine: &dyn Machine, path: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
+    let mut context = Context::open(machine, path)?;
+    context.include();
+    if !context.errors.is_empty() {
+        return Err(LoadError(context.errors));
+    }
+    let daemon = daemon::read(&mut context, overrides);
+    let groups = program::read(&mut context, &daemon);
+    if !context.errors.is_empty() {
+        return Err(LoadError(context.errors));
+    }
+    Ok(Loaded { daemon, groups, warnings: context.warnings, infos: context.infos })
+}
+
+/// Reads `[supervisorctl]`, of the main file alone.
+///
+/// # Errors
+/// Every problem of the section.
+pub fn load_ctl(machine: &dyn Machine, path: &Path) -> Result<CtlSpec, LoadError> {
+    let mut context = Context::open(machine, path)?;
+    let spec = daemon::read_ctl(&mut context);
+    if context.errors.is_empty() { Ok(spec) } else { Err(LoadError(context.errors)) }
+}
+
+impl<'a> Context<'a> {
+    fn open(machine: &'a dyn Machine, path: &Path) -> Result<Self, LoadError> {
+        let file = machine.current_dir().join(path);
+        let here = file.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+        let environment = machine.environment();
+        let mut names: Names = environment
+            .into_iter()
+            .map(|(name, value)| (format!("ENV_{name}"), Value::Text(value)))
+            .collect();
+        names.insert("here".into(), Value::Text(here));
+        let mut context = Self {
+            machine,
+            file: file.clone(),
+            names,
+            sections: Vec::new(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            infos: Vec::new(),
+        };
+        context.read_file(&file);
+        if context.errors.is_empty() { Ok(context) } else { Err(LoadError(context.errors)) }
+    }
+
+    fn problem(&mut self, file: &Path, line: Option<usize>, problem: String, source: Option<String>) {
+        let file = file.to_path_buf();
+        self.errors.push(Diagnostic { file, line, section: None, problem, help: None, source });
+    }
+
+    /// Merges a file into what was read: of equal sections and keys the later counts.
+    fn read_file(&mut self, file: &Path) {
+        let bytes = match self.machine.read(file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let problem = format!("could not read config file {}: {error}", file.display());
+                return self.problem(file, None, problem, None);
+            }
+        };
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+                let problem = format!("this line is not UTF-8 (byte {} of the file)", error.valid_up_to());
+                return self.problem(file, Some(line), problem, None);
+            }
+        };
+        match ini::read(text) {
+            Err(bad) => {
+                for bad in bad {
+                    self.problem(file, Some(bad.line), bad.problem.to_owned(), Some(bad.text));
+                }
+            }
+            Ok(raw) => {
+                for section in raw {
+                    self.merge(file, section);
+                }
+            }
+        }
+    }
+
+    fn merge(&mut self, file: &Path, raw: ini::RawSection) {
+        let known = self.sections.iter().position(|section| section.name == raw.name);
+        let at = known.unwrap_or_else(|| {
+            self.sections.push(Section::new(raw.name.clone(), file.to_path_buf(), raw.line));
+            self.sections.len() - 1
+        });
+        for entry in raw.entries {
+            self.sections[at].set(file, entry);
+        }
+    }
+
+    /// Takes a section out, `[DEFAULT]` mixed in.
+    pub(super) fn section(&self, name: &str) -> Option<Section> {
+        let mut section = self.sections.iter().find(|section| section.name == name)?.clone();
+        if let Some(default) = self.sections.iter().find(|section| section.name == "DEFAULT") {
+            section.fall_back_on(default);
+        }
+        Some(section)
+    }
+
+    /// The sections whose names start so, in order.
+    pub(super) fn sections_named(&self, prefix: &str) -> Vec<Section> {
+        let names = self.sections.iter().filter(|section| section.name.starts_with(prefix));
+        names.filter_map(|section| self.section(&section.name)).collect()
+    }
+
+    fn include(&mut self) {
+        let Some(section) = self.section("include") else { return };
+        let Some(files) = section.get("files") else {
+            let problem = ".ini file has [include] section, but no files setting".to_owned();
+            return self.errors.push(section.problem(problem, None));
+        };
+        let mut names = self.names.clone();
+        names.insert("host_node_name".into(), Value::Text(self.machine.host_name()));
+        let files = match expand(&files.value, &names, "include.files") {
+            Ok(files) => files,
+            Err(problem) => return self.errors.push(section.problem(problem, Some("files"))),
+        };
+        self.replace_here(0, &self.file.clone());
+        let base = self.file.parent().map(Path::to_path_buf).unwrap_or_default();
+        for word in files.split_whitespace() {
+            let pattern = base.join(word).display().to_string();
+            let found = self.machine.glob(&pattern);
+            if found.is_empty() {
+                self.warnings.push(format!("No file matches via include \"{pattern}\""));
+            }
+            for file in found {
+                self.infos.push(format!("Included extra file \"{}\" during parsing", file.display()));
+                if self.machine.is_dir(&file) {
+                    continue;
+                }
+                let known = self.sections.len();
+                self.read_file(&file);
+                self.replace_here(known, &file);
+            }
+        }
+    }
+
+    /// In an included file `%(here)s` is the directory of that file (Supervisor 4.3 `options.py`, `read_include_config`).
+    fn replace_here(&mut self, _from: usize, file: &Path) {
+        let here = file.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+        for section in &mut self.sections {
+            section.replace_here(&here);
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! One section, with the origin of each of its values.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::error::Diagnostic;
+use super::ini::RawEntry;
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) value: String,
+    pub(super) file: PathBuf,
+    pub(super) line: usize,
+}
+
+/// A section, merged over all files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) name: String,
+    pub(super) file: PathBuf,
+    pub(super) line: usize,
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Section {
+    pub(super) fn new(name: String, file: PathBuf, line: usize) -> Self {
+        Self { name, file, line, entries: BTreeMap::new() }
+    }
+
+    pub(super) fn set(&mut self, file: &Path, raw: RawEntry) {
+        self.entries.insert(raw.key, Entry { value: raw.value, file: file.to_path_buf(), line: raw.line });
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    pub(super) fn fall_back_on(&mut self, default: &Self) {
+        for (key, entry) in &default.entries {
+            self.entries.entry(key.clone()).or_insert_with(|| entry.clone());
+        }
+    }
+
+    pub(super) fn replace_here(&mut self, here: &str) {
+        for entry in self.entries.values_mut() {
+            // `%%(here)s` is a literal per cent sign, and stays.
+            let kept = entry.value.replace("%%", "\0").replace("%(here)s", here).replace('\0', "%%");
+            entry.value = kept;
+        }
+    }
+
+    /// A problem of an option of this section, or of the section.
+    pub(super) fn problem(&self, problem: String, option: Option<&str>) -> Diagnostic {
+        let entry = option.and_then(|option| self.get(option).map(|entry| (option, entry)));
+        let first = |value: &str| value.lines().next().unwrap_or_default().to_owned();
+        let (file, line, source) = match entry {
+            Some((option, entry)) => {
+                (entry.file.clone(), entry.line, format!("{option}={}", first(&entry.value)))
+            }
+            None => (self.file.clone(), self.line, format!("[{}]", self.name)),
+        };
+        let (line, section) = (Some(line), Some(self.name.clone()));
+        Diagnostic { file, line, section, problem, help: None, source: Some(source) }
+    }
+}

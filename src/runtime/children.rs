@@ -1,0 +1,277 @@
+//! The children themselves: their descriptors, from the fork until the last of their output was taken.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::api::{Fault, FaultCode, Level, Mono, Notice, ProcessName, Signal, WaitStatus};
+use crate::config::spec::ProcessSpec;
+use crate::engine::{Input, ProcessId};
+use crate::logs::plane::{ChannelId, ChannelSpec, Plane};
+use crate::system::clock;
+use crate::system::epoll::{Epoll, Interest};
+use crate::system::pidfd::{PidFd, kill_group, reap_strangers};
+use crate::system::spawn::{ExecFailure, Gate, Report, Spawned, dispatcher_problem, spawn};
+
+pub use super::plan::Surroundings;
+use super::plan::{self, Plan};
+
+/// Bytes that may wait for a child to read its stdin.
+const STDIN_LIMIT: usize = 1 << 20;
+
+/// How long the end of a process waits for its last output to be written. A disk that hangs must not delay a restart.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
+
+/// Marks the epoll token of a stdin; the rest of a token is the process's key.
+const STDIN: u64 = 1 << 63;
+
+struct Child {
+    pid: i32,
+    pidfd: PidFd,
+    gate: Option<Gate>,
+    report: Report,
+    stdin: Option<OwnedFd>,
+    unsent: Vec<u8>,
+    channels: Vec<ChannelId>,
+    /// For the sentence about a failure before exec.
+    directory: Option<PathBuf>,
+    user: Option<String>,
+    program: String,
+    ended: Option<Ended>,
+}
+
+struct Ended {
+    status: WaitStatus,
+    failure: Option<String>,
+    told_by: Mono,
+    drained: bool,
+}
+
+/// All children that are not wholly gone.
+pub(super) struct Children {
+    plane: Option<Plane>,
+    pub(super) surroundings: Surroundings,
+    children: BTreeMap<ProcessId, Child>,
+    next_channel: u64,
+}
+
+impl Children {
+    pub(super) fn new(plane: Plane, surroundings: Surroundings) -> Self {
+        Self { plane: Some(plane), surroundings, children: BTreeMap::new(), next_channel: 1 }
+    }
+
+    pub(super) fn plane(&self) -> Option<&Plane> {
+        self.plane.as_ref()
+    }
+
+    /// Takes the last output, and ends the data plane.
+    pub(super) fn stop_plane(&mut self) {
+        if let Some(plane) = self.plane.take() {
+            plane.stop();
+        }
+    }
+
+    /// Forks a process, which waits at its gate.
+    pub(super) fn spawn(
+        &mut self,
+        poll: &Epoll,
+        id: ProcessId,
+        name: &ProcessName,
+        spec: &ProcessSpec,
+        files: [Option<PathBuf>; 2],
+    ) -> Input {
+        match self.try_spawn(poll, id, name, spec, files) {
+            Ok(pid) => Input::Spawned { id, pid },
+            Err(reason) => Input::SpawnFailed { id, reason },
+        }
+    }
+
+    fn try_spawn(
+        &mut self,
+        poll: &Epoll,
+        id: ProcessId,
+        name: &ProcessName,
+        spec: &ProcessSpec,
+        [stdout, stderr]: [Option<PathBuf>; 2],
+    ) -> Result<i32, String> {
+        let Plan { plan, program } = plan::prepare(&self.surroundings, name, spec)?;
+        let spawned = spawn(&plan).map_err(|error| error.text(&name.process))?;
+        let trouble = |error: io::Error| dispatcher_problem(&name.process, &error);
+        let Spawned { pid, pidfd, gate, report, stdin, stdout: out, stderr: err } = spawned;
+        let mut channels = Vec::with_capacity(2);
+        let outputs = [(Some(out), stdout, &spec.stdout), (err, stderr, &spec.stderr)];
+        for (fd, file, log) in outputs {
+            let Some(fd) = fd else { continue };
+            let channel = ChannelId(self.next_channel);
+            self.next_channel += 1;
+            let sink = ChannelSpec {
+                name: name.process.clone(),
+                target: file,
+                maxbytes: log.maxbytes,
+                backups: log.backups,
+                strip_ansi: self.surroundings.strip_ansi,
+                syslog: log.syslog,
+            };
+            if let Some(plane) = &self.plane {
+                plane.open(channel, fd, sink).map_err(trouble)?;
+            }
+            channels.push(channel);
+        }
+        poll.add(&pidfd, id.0, Interest::READ).map_err(trouble)?;
+        let child = Child {
+            pid,
+            pidfd,
+            gate: Some(gate),
+            report,
+            stdin,
+            unsent: Vec::new(),
+            channels,
+            directory: spec.directory.clone(),
+            user: spec.user.as_ref().map(|user| user.name.clone()),
+            program,
+            ended: None,
+        };
+        self.children.insert(id, child);
+        Ok(pid)
+    }
+
+    /// Opens a gate.
+    pub(super) fn release(&mut self, id: ProcessId) {
+        if let Some(gate) = self.children.get_mut(&id).and_then(|child| child.gate.take()) {
+            gate.open();
+        }
+    }
+
+    /// Sends a signal; a process that is just gone is no error.
+    pub(super) fn signal(&self, id: ProcessId, pid: i32, signal: Signal, group: bool) -> Result<(), String> {
+        let Some(child) = self.children.get(&id).filter(|child| child.pid == pid) else { return Ok(()) };
+        let sent = if group { kill_group(pid, signal) } else { child.pidfd.signal(signal) };
+        match sent {
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error.to_string()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in whatever the kernel has to tell of the children.
+    pub(super) fn collect(&mut self, poll: &mut Epoll) {
+        loop {
+            let Ok(ready) = poll.wait(Some(Duration::ZERO)) else { return };
+            let tokens: Vec<u64> = ready.iter().map(|(token, _)| *token).collect();
+            if tokens.is_empty() {
+                return;
+            }
+            for token in tokens {
+                let id = ProcessId(token & !STDIN);
+                if token & STDIN == 0 {
+                    self.reap(poll, id);
+                } else {
+                    self.flush_stdin(poll, id);
+                }
+            }
+        }
+    }
+
+    fn reap(&mut self, poll: &Epoll, id: ProcessId) {
+        let Some(child) = self.children.get_mut(&id) else { return };
+        let status = match child.pidfd.try_reap() {
+            Ok(None) => return,
+            Ok(Some(status)) => status,
+            Err(_) => WaitStatus::Lost,
+        };
+        let _ = poll.remove(&child.pidfd);
+        let explain = |failure: ExecFailure| {
+            failure.describe(child.directory.as_deref(), child.user.as_deref(), &child.program)
+        };
+        let failure = child.report.read().map(explain);
+        let told_by = clock::now().mono + DRAIN_LIMIT;
+        child.ended = Some(Ended { status, failure, told_by, drained: false });
+        if let Some(plane) = &self.plane {
+            plane.drain(child.channels.clone(), id.0);
+        }
+    }
+
+    /// The last output of a process was taken.
+    pub(super) fn drained(&mut self, token: u64) {
+        let child = self.children.get_mut(&ProcessId(token));
+        if let Some(ended) = child.and_then(|child| child.ended.as_mut()) {
+            ended.drained = true;
+        }
+    }
+
+    /// The ends that may be told now.
+    pub(super) fn take_exits(&mut self) -> Vec<Input> {
+        if self.children.values().all(|child| child.ended.is_none()) {
+            return Vec::new();
+        }
+        let now = clock::now().mono;
+        let told = |_: &ProcessId, child: &mut Child| {
+            child.ended.as_ref().is_some_and(|ended| ended.drained || ended.told_by <= now)
+        };
+        let exits = self.children.extract_if(.., told);
+        exits
+            .filter_map(|(id, child)| child.ended.map(|ended| (id, ended)))
+            .map(|(id, ended)| Input::Exited { id, status: ended.status, failure: ended.failure })
+            .collect()
+    }
+
+    /// When an end must be told, drained or not.
+    pub(super) fn deadline(&self) -> Option<Mono> {
+        self.children.values().filter_map(|child| child.ended.as_ref().map(|ended| ended.told_by)).min()
+    }
+
+    /// Writes to a stdin; what the pipe does not take waits, up to a limit.
+    pub(super) fn send_stdin(&mut self, poll: &Epoll, id: ProcessId, data: &[u8]) -> Result<(), Fault> {
+        let Some(child) = self.children.get_mut(&id) else { return Err(Fault::bare(FaultCode::NotRunning)) };
+        if child.stdin.is_none() {
+            return Err(Fault::new(FaultCode::NoFile, "stdin is closed"));
+        }
+        if child.unsent.len() + data.len() > STDIN_LIMIT {
+            let text = format!("stdin is full: {} bytes wait to be read", child.unsent.len());
+            return Err(Fault::new(FaultCode::Failed, text));
+        }
+        let was_empty = child.unsent.is_empty();
+        child.unsent.extend_from_slice(data);
+        if was_empty
+            && let Some(stdin) = &child.stdin
+            && poll.add(stdin, id.0 | STDIN, Interest::WRITE).is_err()
+        {
+            child.unsent.clear();
+            return Err(Fault::new(FaultCode::Failed, "stdin cannot be watched"));
+        }
+        self.flush_stdin(poll, id);
+        Ok(())
+    }
+
+    fn flush_stdin(&mut self, poll: &Epoll, id: ProcessId) {
+        let Some(child) = self.children.get_mut(&id) else { return };
+        let Some(stdin) = child.stdin.take() else { return };
+        let mut file = std::fs::File::from(stdin);
+        let wrote = file.write(&child.unsent);
+        let stdin = OwnedFd::from(file);
+        match wrote {
+            Ok(count) => {
+                child.unsent.drain(..count);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => {
+                // Nobody will ever read it.
+                let _ = poll.remove(&stdin);
+                child.unsent.clear();
+                return;
+            }
+        }
+        if child.unsent.is_empty() {
+            let _ = poll.remove(&stdin);
+        }
+        child.stdin = Some(stdin);
+    }
+
+    /// Reaps those that are ours by adoption only.
+    pub(super) fn reap_strangers(&self) -> Vec<Notice> {
+        let known = |pid: i32| self.children.values().any(|child| child.pid == pid);
+        let line = |(pid, status)| Notice::other(Level::Info, format!("reaped unknown pid {pid} ({status})"));
+        reap_strangers(&known).into_iter().map(line).collect()
+    }
+}

@@ -1,0 +1,233 @@
+//! The loop: wait → fact → engine → deeds → repeat. One task owns the engine.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use super::children::Children;
+use super::handle::{Call, Configs, Desk};
+use super::status;
+use crate::api::{ConfigInfo, Fault, Notice, ProcessName, Reply, Signal, SupervisorState};
+use crate::config::spec::GroupSpec;
+use crate::engine::{Engine, Input, LoadReason, Ticket};
+use crate::logs::main_log::MainLog;
+use crate::logs::plane::Plane;
+use crate::system::clock;
+use crate::system::epoll::Epoll;
+use crate::systemd::notify::ServiceManager;
+
+/// Reads the configuration; runs on a thread of its own, because disks and name services may be slow.
+pub type Loader = Arc<dyn Fn(LoadReason) -> Result<Vec<GroupSpec>, String> + Send + Sync>;
+
+/// How long a shutdown may go on without a word before the service manager loses patience; said again at half of it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Signals that mean something to us, and one (USR1) that must not end us.
+const SIGNALS: [Signal; 6] =
+    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
+
+/// What the daemon gives the loop.
+pub struct Parts {
+    /// The requests.
+    pub desk: Desk,
+    /// The children's output.
+    pub plane: Plane,
+    /// What the plane and the loader tell.
+    pub facts: mpsc::UnboundedReceiver<Fact>,
+    /// Where the loader tells it.
+    pub teller: mpsc::UnboundedSender<Fact>,
+    /// The main log.
+    pub log: MainLog,
+    /// Reads the configuration.
+    pub loader: Loader,
+    /// What every child gets.
+    pub surroundings: super::children::Surroundings,
+    /// Reap what is not ours too: we are PID 1, or a subreaper.
+    pub reap_strangers: bool,
+}
+
+/// What another thread tells the loop.
+#[derive(Debug)]
+pub enum Fact {
+    /// For the engine.
+    Input(Input),
+    /// The output of an ended process was taken to its end.
+    Drained(u64),
+    /// Something for the main log.
+    Note(Notice),
+}
+
+/// The loop's state.
+pub(super) struct Driver {
+    pub(super) engine: Engine,
+    pub(super) children: Children,
+    pub(super) log: MainLog,
+    pub(super) inbox: VecDeque<Input>,
+    pub(super) teller: mpsc::UnboundedSender<Fact>,
+    pub(super) loader: Loader,
+    pub(super) answers: HashMap<Ticket, oneshot::Sender<Result<Reply, Fault>>>,
+    desk: Desk,
+    manager: ServiceManager,
+    next_ticket: u64,
+    reap_strangers: bool,
+}
+
+/// Runs until every program has been stopped; says whether to end or to begin again.
+///
+/// # Errors
+/// When the kernel refuses a signal handler or an epoll.
+pub async fn run(configured: Vec<GroupSpec>, parts: Parts) -> io::Result<SupervisorState> {
+    let (signals, mut received) = mpsc::unbounded_channel();
+    for wanted in SIGNALS {
+        listen(wanted, signals.clone())?;
+    }
+    if parts.reap_strangers {
+        listen(Signal::CHLD, signals)?;
+    }
+    let mut poll = Epoll::in_reactor()?;
+    let Parts { desk, plane, mut facts, teller, log, loader, surroundings, reap_strangers } = parts;
+    let mut driver = Driver {
+        engine: Engine::new(configured),
+        children: Children::new(plane, surroundings),
+        log,
+        inbox: VecDeque::from([Input::Started]),
+        teller,
+        loader,
+        answers: HashMap::new(),
+        desk,
+        manager: ServiceManager::default(),
+        next_ticket: 0,
+        reap_strangers,
+    };
+    let period = ServiceManager::watchdog_period();
+    let mut ping_at = period.map(|period| Instant::now() + period);
+    let mut extend_at: Option<Instant> = None;
+    let mut ready = false;
+    loop {
+        driver.settle(poll.get_ref());
+        driver.show();
+        if let Some(mood) = driver.engine.finished() {
+            driver.children.stop_plane();
+            return Ok(mood);
+        }
+        if !ready {
+            driver.manager.ready();
+            ready = true;
+        }
+        if driver.engine.mood() != SupervisorState::Running && extend_at.is_none() {
+            driver.manager.stopping();
+            extend_at = Some(Instant::now());
+        }
+        if extend_at.is_some_and(|at| at <= Instant::now()) {
+            driver.manager.extend_timeout(PATIENCE);
+            extend_at = Some(Instant::now() + PATIENCE / 4);
+        }
+        // The loop has made a full turn: this is the only place that says so.
+        if let (Some(at), Some(period)) = (ping_at, period)
+            && at <= Instant::now()
+        {
+            driver.manager.alive();
+            ping_at = Some(Instant::now() + period);
+        }
+        let wake = driver.wake().into_iter().chain(ping_at).chain(extend_at).min();
+        tokio::select! {
+            Some(signal) = received.recv() => driver.signalled(signal),
+            Some(fact) = facts.recv() => driver.told(fact),
+            guard = poll.readable_mut() => {
+                let mut guard = guard?;
+                // First, so that what comes while we look wakes us again.
+                guard.clear_ready();
+                driver.children.collect(guard.get_inner_mut());
+            }
+            Some(call) = driver.desk.calls.recv() => driver.asked(call),
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                driver.inbox.push_back(Input::DeadlineReached);
+            }
+        }
+    }
+}
+
+fn listen(wanted: Signal, signals: mpsc::UnboundedSender<Signal>) -> io::Result<()> {
+    let mut stream = signal(SignalKind::from_raw(wanted.number()))?;
+    tokio::spawn(async move { while stream.recv().await.is_some() && signals.send(wanted).is_ok() {} });
+    Ok(())
+}
+
+impl Driver {
+    /// Tells the engine every fact and does every deed, until nothing is left.
+    fn settle(&mut self, poll: &Epoll) {
+        loop {
+            self.inbox.extend(self.children.take_exits());
+            let Some(input) = self.inbox.pop_front() else { return };
+            self.engine.handle(clock::now(), input);
+            while let Some(effect) = self.engine.poll_effect() {
+                self.perform(poll, effect);
+            }
+        }
+    }
+
+    /// What surfaces and the service manager see of the new state.
+    fn show(&mut self) {
+        let mood = self.engine.mood();
+        self.desk.set_state(mood);
+        self.manager.status(&status::line(mood, &self.engine.census()));
+    }
+
+    /// Tells every surface what is configured.
+    pub(super) fn show_configs(&self) {
+        self.desk.set_configs(configs(&self.engine));
+    }
+
+    /// When the engine or a drain is due.
+    fn wake(&self) -> Option<Instant> {
+        let now = clock::now().mono;
+        let deadlines = self.engine.deadline().into_iter().chain(self.children.deadline());
+        deadlines.min().map(|deadline| Instant::now() + deadline.since(now))
+    }
+
+    fn asked(&mut self, call: Call) {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.answers.insert(ticket, call.answer);
+        self.inbox.push_back(Input::Request { ticket, request: call.request });
+    }
+
+    fn told(&mut self, fact: Fact) {
+        match fact {
+            Fact::Input(input) => self.inbox.push_back(input),
+            Fact::Drained(token) => self.children.drained(token),
+            Fact::Note(notice) => self.log.note(&notice),
+        }
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        if signal != Signal::CHLD {
+            self.inbox.push_back(Input::SignalReceived(signal));
+        } else if self.reap_strangers {
+            for notice in self.children.reap_strangers() {
+                self.log.note(&notice);
+            }
+        }
+    }
+}
+
+fn configs(engine: &Engine) -> Configs {
+    let group_infos = |group: &GroupSpec| {
+        let in_use = engine.groups().iter().any(|active| active.spec.name == group.name);
+        let one = |spec: &crate::config::spec::ProcessSpec| ConfigInfo {
+            name: ProcessName::new(group.name.clone(), spec.name.clone()),
+            group_priority: group.priority,
+            in_use,
+            spec: spec.clone(),
+        };
+        group.processes.iter().map(one).collect::<Vec<_>>()
+    };
+    let mut infos: Vec<_> = engine.configured().iter().flat_map(group_infos).collect();
+    infos.sort_by(|a, b| a.name.process.cmp(&b.name.process));
+    Configs::new(infos)
+}

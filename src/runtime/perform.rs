@@ -1,0 +1,127 @@
+//! Deeds: one arm for each effect.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::driver::{Driver, Fact};
+use super::plan;
+use crate::api::{Event, Fault, FaultCode, Level, Notice, ProcessName};
+use crate::config::spec::{LogSpec, LogTarget, ProcessSpec};
+use crate::engine::{Effect, Errand, Input, LoadReason, ProcessId};
+use crate::system::epoll::Epoll;
+use crate::system::files;
+
+impl Driver {
+    pub(super) fn perform(&mut self, poll: &Epoll, effect: Effect) {
+        match effect {
+            Effect::Note(notice) => self.log.note(&notice),
+            Effect::Publish(event) => self.publish(&event),
+            Effect::Reply { ticket, answer } => {
+                if let Some(waiting) = self.answers.remove(&ticket) {
+                    // Who no longer waits is not told; the work was done all the same.
+                    let _ = waiting.send(answer);
+                }
+            }
+            Effect::PrepareLogs { id, name, spec } => self.prepare_logs(id, &name, &spec),
+            Effect::Probe { errand, spec } => {
+                let outcome = plan::probe(&self.children.surroundings, &spec).map(|_| ()).map_err(|error| {
+                    let code = if error.is_no_file() { FaultCode::NoFile } else { FaultCode::NotExecutable };
+                    Fault::new(code, error.to_string())
+                });
+                self.inbox.push_back(Input::Done { errand, outcome });
+            }
+            Effect::Spawn { id, name, spec, stdout, stderr } => {
+                let input = self.children.spawn(poll, id, &name, &spec, [stdout, stderr]);
+                self.inbox.push_back(input);
+            }
+            Effect::Release { id } => self.children.release(id),
+            Effect::Signal { id, pid, signal, group, errand } => {
+                let sent = self.children.signal(id, pid, signal, group);
+                self.signal_sent(id, errand, sent);
+            }
+            Effect::Load { errand, reason } => self.load(errand, reason),
+            Effect::ClearLogs { errand, id, files } => {
+                let _ = id;
+                if let Some(plane) = self.children.plane() {
+                    plane.clear(files, errand.0);
+                }
+            }
+            Effect::ClearMainLog { errand } => {
+                let outcome = self.log.clear();
+                self.inbox.push_back(Input::Done { errand, outcome: outcome.map_err(main_log_fault) });
+            }
+            Effect::SendStdin { errand, id, data } => {
+                let outcome = self.children.send_stdin(poll, id, &data);
+                self.inbox.push_back(Input::Done { errand, outcome });
+            }
+            Effect::ReopenLogs => {
+                if let Err(error) = self.log.reopen() {
+                    self.log.line(Level::Error, format!("could not reopen the main log: {error}"));
+                }
+                if let Some(plane) = self.children.plane() {
+                    plane.reopen_all();
+                }
+            }
+            Effect::Forget { .. } => self.show_configs(),
+            Effect::Finish(_) => {}
+        }
+    }
+
+    /// Who listens: for now the surfaces, through the configuration that they show.
+    fn publish(&self, event: &Event) {
+        if matches!(event, Event::GroupAdded(_) | Event::GroupRemoved(_) | Event::SupervisorState(_)) {
+            self.show_configs();
+        }
+    }
+
+    fn signal_sent(&mut self, id: ProcessId, errand: Option<Errand>, sent: Result<(), String>) {
+        match (errand, sent) {
+            (Some(errand), sent) => {
+                let outcome = sent.map_err(|problem| Fault::new(FaultCode::Failed, problem));
+                self.inbox.push_back(Input::Done { errand, outcome });
+            }
+            (None, Err(problem)) => self.inbox.push_back(Input::SignalFailed { id, problem }),
+            (None, Ok(())) => {}
+        }
+    }
+
+    fn load(&self, errand: Errand, reason: LoadReason) {
+        let loader = Arc::clone(&self.loader);
+        let teller = self.teller.clone();
+        tokio::task::spawn_blocking(move || {
+            let outcome = loader(reason);
+            let _ = teller.send(Fact::Input(Input::Loaded { errand, outcome }));
+        });
+    }
+
+    fn prepare_logs(&mut self, id: ProcessId, name: &ProcessName, spec: &ProcessSpec) {
+        let stdout = self.log_file(name, "stdout", &spec.stdout);
+        let stderr = self.log_file(name, "stderr", &spec.stderr);
+        self.inbox.push_back(Input::LogsPrepared { id, stdout, stderr });
+    }
+
+    fn log_file(&mut self, name: &ProcessName, channel: &str, spec: &LogSpec) -> Option<PathBuf> {
+        let around = &self.children.surroundings;
+        match &spec.target {
+            LogTarget::None => None,
+            LogTarget::File(path) => Some(path.clone()),
+            LogTarget::Auto => {
+                let made =
+                    files::create_auto_log(&around.childlogdir, &name.process, channel, &around.identifier);
+                made.map_err(|error| {
+                    let text = format!("could not create the {channel} log of {name}: {error}");
+                    self.log.note(&Notice::other(Level::Critical, text));
+                })
+                .ok()
+            }
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn main_log_fault(error: std::io::Error) -> Fault {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Fault::bare(FaultCode::NoFile),
+        _ => Fault::new(FaultCode::Failed, error.to_string()),
+    }
+}

@@ -1,0 +1,99 @@
+//! From what should run to what the child needs between fork and exec.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::path::PathBuf;
+
+use crate::api::ProcessName;
+use crate::config::spec::ProcessSpec;
+use crate::system::command::{CommandError, Resolved, resolve};
+use crate::system::spawn::SpawnPlan;
+use crate::system::user::identity_of;
+
+/// What every child gets.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Our own environment, without what belongs to the daemon alone.
+    pub environment: BTreeMap<String, String>,
+    /// `SUPERVISOR_SERVER_URL`, where `serverurl` is AUTO.
+    pub server_url: Option<String>,
+    /// Where AUTO logs go.
+    pub childlogdir: PathBuf,
+    /// In the names of AUTO logs.
+    pub identifier: String,
+    /// Remove ANSI escapes from output.
+    pub strip_ansi: bool,
+    /// Open files that a child may have at first; `None`: as we have.
+    pub nofile_soft: Option<u64>,
+}
+
+/// What the service manager tells the daemon, and no child may see (sd_notify(3), sd_listen_fds(3), systemd.exec(5)).
+const DAEMON_ONLY: &[&str] = &[
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "JOURNAL_STREAM",
+    "INVOCATION_ID",
+    "SYSTEMD_EXEC_PID",
+];
+
+impl Surroundings {
+    /// What children inherit of an environment.
+    #[must_use]
+    pub fn inherited(own: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
+        own.into_iter().filter(|(name, _)| !DAEMON_ONLY.contains(&name.as_str())).collect()
+    }
+}
+
+pub(super) struct Plan {
+    pub(super) plan: SpawnPlan,
+    pub(super) program: String,
+}
+
+/// Whether the command could be run.
+pub(super) fn probe(around: &Surroundings, spec: &ProcessSpec) -> Result<Resolved, CommandError> {
+    let configured = spec.environment.get("PATH").map(String::as_str);
+    let own = around.environment.get("PATH").map(String::as_str);
+    resolve(&spec.command, configured, own, spec.directory.as_deref())
+}
+
+/// Prepares everything, or says why not, for `spawnerr`.
+pub(super) fn prepare(around: &Surroundings, name: &ProcessName, spec: &ProcessSpec) -> Result<Plan, String> {
+    let resolved = probe(around, spec).map_err(|error| error.to_string())?;
+    let program = resolved.program.display().to_string();
+    let text = |text: &str| CString::new(text).map_err(|_| format!("a NUL byte in {text:?}"));
+    let identity = spec.user.as_ref().map(|user| identity_of(user.uid)).transpose()?;
+    let directory = spec.directory.as_ref().map(|dir| text(&dir.to_string_lossy())).transpose()?;
+    let environment = environment(around, name, spec);
+    let plan = SpawnPlan {
+        program: text(&program)?,
+        argv: resolved.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?,
+        envp: environment
+            .iter()
+            .map(|(key, value)| text(&format!("{key}={value}")))
+            .collect::<Result<_, _>>()?,
+        directory,
+        umask: spec.umask,
+        identity,
+        stdin: None,
+        redirect_stderr: spec.redirect_stderr,
+        nofile_soft: around.nofile_soft,
+    };
+    Ok(Plan { plan, program })
+}
+
+/// Ours, then SUPERVISOR_*, then the configured, which may override all (Supervisor 4.3 `process.py`, `_spawn_as_child`).
+fn environment(around: &Surroundings, name: &ProcessName, spec: &ProcessSpec) -> BTreeMap<String, String> {
+    let mut all = around.environment.clone();
+    all.insert("SUPERVISOR_ENABLED".into(), "1".into());
+    if let Some(url) = spec.serverurl.as_ref().or(around.server_url.as_ref()) {
+        all.insert("SUPERVISOR_SERVER_URL".into(), url.clone());
+    }
+    all.insert("SUPERVISOR_PROCESS_NAME".into(), name.process.clone());
+    all.insert("SUPERVISOR_GROUP_NAME".into(), name.group.clone());
+    all.extend(spec.environment.clone());
+    all
+}
