@@ -55,6 +55,22 @@ pub const SUPERVISORD: &[Opt] = &[
     valued(None, "profile_options", "OPTIONS", "accepted and ignored: the Python profiler"),
 ];
 
+/// The options of supervisorctl (Supervisor 4.3 `supervisorctl.py`).
+pub const SUPERVISORCTL: &[Opt] = &[
+    valued(Some('c'), "configuration", "FILENAME", "configuration file path (searches if not given)"),
+    flag(Some('h'), "help", "print usage message and exit"),
+    flag(Some('i'), "interactive", "start an interactive shell after executing commands"),
+    valued(
+        Some('s'),
+        "serverurl",
+        "URL",
+        "URL on which supervisord server is listening (default \"http://localhost:9001\").",
+    ),
+    valued(Some('u'), "username", "USERNAME", "username to use for authentication with server"),
+    valued(Some('p'), "password", "PASSWORD", "password to use for authentication with server"),
+    valued(Some('r'), "history_file", "FILENAME", "keep a readline history (if readline is available)"),
+];
+
 /// What was given: options in the order in which they stand, and the words behind them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parsed {
@@ -154,15 +170,25 @@ fn words_for(table: &'static [Opt], error: &clap::Error) -> String {
 /// The usage of supervisord.
 #[must_use]
 pub fn usage(program: &str) -> String {
-    let mut text = format!(
-        "supervisord -- run a set of applications as daemons.\n\nUsage: {program} [options]\n\nOptions:\n"
-    );
-    for option in SUPERVISORD {
+    let title = "supervisord -- run a set of applications as daemons.";
+    format!("{title}\n\nUsage: {program} [options]\n\nOptions:\n{}", option_lines(SUPERVISORD))
+}
+
+/// The usage of supervisorctl.
+#[must_use]
+pub fn usage_of_ctl(program: &str) -> String {
+    let title = "supervisorctl -- control applications run by supervisord from the cmd line.";
+    let options = option_lines(SUPERVISORCTL);
+    format!("{title}\n\nUsage: {program} [options] [action [arguments]]\n\nOptions:\n{options}")
+}
+
+fn option_lines(table: &[Opt]) -> String {
+    let line = |option: &Opt| {
         let short = option.short.map(|short| format!("-{short}/")).unwrap_or_default();
         let value = option.value.map(|value| format!(" {value}")).unwrap_or_default();
-        text.push_str(&format!("{short}--{}{value} -- {}\n", option.long, option.help));
-    }
-    text
+        format!("{short}--{}{value} -- {}\n", option.long, option.help)
+    };
+    table.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@
 //! | [`systemd`] | sd_notify and its kin, as adapters without policy |
 //! | [`runtime`] | the loop: waits, tells the engine, performs what it decides |
 //! | [`control`] | HTTP and XML-RPC: wire ⇄ api |
+//! | [`ctl`] | supervisorctl |
+//! | [`control_command`] | the composition root of supervisorctl |
 //! | [`daemon`] | the composition root, the only file that knows every room |
 //!
 //! `ARCHITECTURE.md` tells the reasons.
@@ -23,6 +25,8 @@ pub mod api;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod control_command;
+pub mod ctl;
 pub mod daemon;
 pub mod engine;
 pub mod logs;

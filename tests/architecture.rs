@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that may name every room.
-const EVERYTHING: &[&str] = &["lib", "daemon", "bin"];
+const EVERYTHING: &[&str] = &["lib", "daemon", "control_command", "bin"];
 
 /// Rooms that neither look, wait nor act.
 const PURE: &[&str] = &["engine", "config"];

@@ -1,0 +1,63 @@
+//! The composition root of supervisorctl: arguments → configuration → client → commands.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli;
+use crate::config::load;
+use crate::config::spec::CtlSpec;
+use crate::ctl;
+use crate::ctl::client::Client;
+use crate::system::machine::OsMachine;
+
+/// Runs supervisorctl; the first argument is the program's name.
+#[must_use]
+pub fn run(args: &[String]) -> ExitCode {
+    let program = args.first().map_or("supervisorctl", String::as_str);
+    match start(program, args.get(1..).unwrap_or_default()) {
+        Ok(code) => ExitCode::from(code),
+        Err(text) => {
+            // A terminal that is gone has nobody to tell.
+            let _ = writeln!(io::stderr(), "Error: {text}\nFor help, use {program} -h");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn start(program: &str, args: &[String]) -> Result<u8, String> {
+    let parsed = cli::parse(cli::SUPERVISORCTL, args)?;
+    if parsed.get("help").is_some() {
+        let _ = write!(io::stdout(), "{}", cli::usage_of_ctl(program));
+        return Ok(0);
+    }
+    let mut spec = configured(program, parsed.get("configuration"))?;
+    if let Some(url) = parsed.get("serverurl") {
+        if !url.contains("://") {
+            return Err(format!("invalid value for -s '{url}': value '{url}' is not a URL"));
+        }
+        url.clone_into(&mut spec.serverurl);
+    }
+    let given =
+        |option: &str, configured: Option<String>| parsed.get(option).map(str::to_owned).or(configured);
+    let username = given("username", spec.username.take());
+    let password = given("password", spec.password.take());
+    let mut client = Client::new(spec.serverurl, username.as_deref(), password.as_deref());
+    Ok(ctl::run(&mut client, &parsed.words, &spec.prompt))
+}
+
+/// What the configuration says; the defaults where there is none.
+fn configured(program: &str, given: Option<&str>) -> Result<CtlSpec, String> {
+    let path = match given {
+        Some(given) if !PathBuf::from(given).exists() => {
+            return Err(format!("could not find config file {given}"));
+        }
+        Some(given) => Some(PathBuf::from(given)),
+        None => load::search_paths(program).into_iter().find(|path| path.exists()),
+    };
+    let Some(path) = path else { return Ok(CtlSpec::default()) };
+    load::load_ctl(&OsMachine, &path).map_err(|error| {
+        let problems = error.0.iter().map(|problem| problem.problem.clone());
+        problems.collect::<Vec<_>>().join("; ")
+    })
+}

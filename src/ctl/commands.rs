@@ -1,0 +1,142 @@
+//! THE TABLE of commands: one row gives the name, the help and what it does.
+
+use super::session::Session;
+use super::{configuration, logs, processes};
+
+/// A command.
+pub struct Command {
+    /// Its name.
+    pub name: &'static str,
+    /// What `help NAME` prints (Supervisor 4.3 `supervisorctl.py`).
+    pub help: &'static str,
+    pub(super) run: fn(&mut Session<'_>, &[&str]),
+}
+
+/// The row of a command.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "add",
+        help: "add <name> [...]\tActivates any updates in config for process/group",
+        run: configuration::add,
+    },
+    Command { name: "avail", help: "avail\t\t\tDisplay all configured processes", run: configuration::avail },
+    Command {
+        name: "clear",
+        help: "clear <name>\t\tClear a process' log files.\nclear <name> <name>\tClear multiple process' log files\nclear all\t\tClear all process' log files",
+        run: logs::clear,
+    },
+    Command {
+        name: "help",
+        help: "help\t\tPrint a list of available actions\nhelp <action>\tPrint help for <action>",
+        run: help,
+    },
+    Command {
+        name: "maintail",
+        help: "maintail -f \tContinuous tail of supervisor main log file (Ctrl-C to exit)\nmaintail -100\tlast 100 *bytes* of supervisord main log file\nmaintail\tlast 1600 *bytes* of supervisor main log file\n",
+        run: logs::maintail,
+    },
+    Command {
+        name: "pid",
+        help: "pid\t\t\tGet the PID of supervisord.\npid <name>\t\tGet the PID of a single child process by name.\npid all\t\t\tGet the PID of every child process, one per line.",
+        run: processes::pid,
+    },
+    Command {
+        name: "reload",
+        help: "reload \t\tRestart the remote supervisord.",
+        run: configuration::reload,
+    },
+    Command {
+        name: "remove",
+        help: "remove <name> [...]\tRemoves process/group from active config",
+        run: configuration::remove,
+    },
+    Command {
+        name: "reread",
+        help: "reread \t\t\tReload the daemon's configuration files without add/remove",
+        run: configuration::reread,
+    },
+    Command {
+        name: "restart",
+        help: "restart <name>\t\tRestart a process\nrestart <gname>:*\tRestart all processes in a group\nrestart <name> <name>\tRestart multiple processes or groups\nrestart all\t\tRestart all processes\nNote: restart does not reread config files. For that, see reread and update.",
+        run: processes::restart,
+    },
+    Command {
+        name: "shutdown",
+        help: "shutdown \tShut the remote supervisord down.",
+        run: configuration::shutdown,
+    },
+    Command {
+        name: "signal",
+        help: "signal <signal name> <name>\t\tSignal a process\nsignal <signal name> <gname>:*\t\tSignal all processes in a group\nsignal <signal name> <name> <name>\tSignal multiple processes or groups\nsignal <signal name> all\t\tSignal all processes",
+        run: processes::signal,
+    },
+    Command {
+        name: "start",
+        help: "start <name>\t\tStart a process\nstart <gname>:*\t\tStart all processes in a group\nstart <name> <name>\tStart multiple processes or groups\nstart all\t\tStart all processes",
+        run: processes::start,
+    },
+    Command {
+        name: "status",
+        help: "status <name>\t\tGet status for a single process\nstatus <gname>:*\tGet status for all processes in a group\nstatus <name> <name>\tGet status for multiple named processes\nstatus\t\t\tGet all process status info",
+        run: processes::status,
+    },
+    Command {
+        name: "stop",
+        help: "stop <name>\t\tStop a process\nstop <gname>:*\t\tStop all processes in a group\nstop <name> <name>\tStop multiple processes or groups\nstop all\t\tStop all processes",
+        run: processes::stop,
+    },
+    Command {
+        name: "tail",
+        help: "tail [-f] <name> [stdout|stderr] (default stdout)\nEx:\ntail -f <name>\t\tContinuous tail of named process stdout\n\t\t\tCtrl-C to exit.\ntail -100 <name>\tlast 100 *bytes* of process stdout\ntail <name> stderr\tlast 1600 *bytes* of process stderr",
+        run: logs::tail,
+    },
+    Command {
+        name: "update",
+        help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate all\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate <gname> [...]\tUpdate specific groups, and will restart affected programs",
+        run: configuration::update,
+    },
+    Command {
+        name: "version",
+        help: "version\t\t\tShow the version of the remote supervisord process",
+        run: configuration::version,
+    },
+];
+
+/// Width of the terminal that Python's `cmd` assumes.
+const WIDTH: usize = 80;
+
+fn help(session: &mut Session<'_>, words: &[&str]) {
+    let Some(topic) = words.first() else { return list(session) };
+    match find(topic) {
+        Some(command) => session.say(format_args!("{}", command.help)),
+        None => session.say(format_args!("*** No help on {topic}")),
+    }
+}
+
+/// The names in columns, sorted down (Python's `cmd.Cmd.columnize`).
+fn list(session: &mut Session<'_>) {
+    const TITLE: &str = "default commands (type help <topic>):";
+    session.say(format_args!("\n{TITLE}\n{}", "=".repeat(TITLE.len())));
+    let names: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
+    let (rows, widths) = (1..=names.len())
+        .map(|rows| {
+            let widths: Vec<usize> =
+                names.chunks(rows).map(|column| column.iter().map(|n| n.len()).max().unwrap_or(0)).collect();
+            (rows, widths)
+        })
+        .find(|(_, widths)| widths.iter().sum::<usize>() + 2 * (widths.len() - 1) <= WIDTH)
+        .unwrap_or((names.len(), vec![WIDTH]));
+    for row in 0..rows {
+        let cells = widths.iter().enumerate().filter_map(|(column, width)| {
+            names.get(column * rows + row).map(|name| format!("{name:<width$}"))
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        session.say(format_args!("{}", line.trim_end()));
+    }
+    session.say(format_args!(""));
+}

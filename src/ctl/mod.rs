@@ -1,0 +1,16 @@
+//! supervisorctl: the commands, their words and their exit codes.
+//!
+//! *May import:* api, wire, cli, config::spec. *Invariants:* Supervisor's texts, columns and exit codes; output in one write.
+//! *Tested:* beside each file with a daemon of paper, and against both daemons in `tests/`.
+
+pub mod client;
+mod commands;
+mod configuration;
+mod logs;
+mod processes;
+mod session;
+
+#[cfg(test)]
+mod tests;
+
+pub use session::{Session, run};

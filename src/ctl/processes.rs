@@ -1,0 +1,253 @@
+//! status, start, stop, restart, signal, pid.
+
+use super::client::CallError;
+use super::session::{Session, exit, field, items, namespec, number, text};
+use crate::api::Target;
+use crate::wire::xmlrpc::Value;
+
+const STOPPED_STATES: [&str; 4] = ["STOPPED", "EXITED", "FATAL", "UNKNOWN"];
+
+/// Names to print for what was asked: the group alone for a group form.
+fn shown(name: &str) -> String {
+    match Target::from_namespec(name) {
+        Target::Group(group) => group,
+        Target::Process(name) => name.to_string(),
+        Target::All => "all".to_owned(),
+    }
+}
+
+fn is_group(name: &str) -> bool {
+    matches!(Target::from_namespec(name), Target::Group(_))
+}
+
+pub(super) fn status(session: &mut Session<'_>, names: &[&str]) {
+    if !session.is_up() {
+        if session.code != exit::GENERIC {
+            session.code = exit::STATUS_UNKNOWN;
+        }
+        return;
+    }
+    let all = match session.call("getAllProcessInfo", Vec::new()) {
+        Ok(infos) => items(infos),
+        Err(error) => return session.problem(&error),
+    };
+    let mut lines: Vec<&Value> = Vec::new();
+    if names.is_empty() || names.contains(&"all") {
+        lines.extend(&all);
+    } else {
+        for name in names {
+            let target = Target::from_namespec(name);
+            let wanted = |info: &&Value| match &target {
+                Target::Group(group) => field(info, "group") == group,
+                Target::Process(name) => {
+                    field(info, "group") == name.group && field(info, "name") == name.process
+                }
+                Target::All => true,
+            };
+            let before = lines.len();
+            lines.extend(all.iter().filter(wanted));
+            if lines.len() == before {
+                let (name, kind) =
+                    if is_group(name) { (shown(name), "group") } else { ((*name).to_owned(), "process") };
+                session.say(format_args!("{name}: ERROR (no such {kind})"));
+                session.code = exit::STATUS_UNKNOWN;
+            }
+        }
+    }
+    show(session, &lines);
+}
+
+fn show(session: &mut Session<'_>, infos: &[&Value]) {
+    let names: Vec<String> = infos.iter().map(|info| namespec(info)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(30) + 3;
+    for (name, info) in names.iter().zip(infos) {
+        let (state, description) = (field(info, "statename"), field(info, "description"));
+        session.say(format_args!("{name:<width$}{state:<10}{description}"));
+        if STOPPED_STATES.contains(&state) {
+            session.code = exit::STATUS_NOT_RUNNING;
+        }
+    }
+}
+
+/// A verb: its methods, and its words.
+struct Verb {
+    name: &'static str,
+    one: &'static str,
+    group: &'static str,
+    all: &'static str,
+    done: &'static str,
+    /// The fault that is no failure.
+    ignored: i64,
+    bad_group: u8,
+}
+
+const START: Verb = Verb {
+    name: "start",
+    one: "startProcess",
+    group: "startProcessGroup",
+    all: "startAllProcesses",
+    done: "started",
+    ignored: 60,
+    bad_group: exit::INVALID_ARGS,
+};
+const STOP: Verb = Verb {
+    name: "stop",
+    one: "stopProcess",
+    group: "stopProcessGroup",
+    all: "stopAllProcesses",
+    done: "stopped",
+    ignored: 70,
+    bad_group: exit::GENERIC,
+};
+const SIGNAL: Verb = Verb {
+    name: "signal",
+    one: "signalProcess",
+    group: "signalProcessGroup",
+    all: "signalAllProcesses",
+    done: "signalled",
+    ignored: 80,
+    bad_group: exit::GENERIC,
+};
+
+pub(super) fn start(session: &mut Session<'_>, names: &[&str]) {
+    if session.is_up() {
+        if names.is_empty() {
+            return session.usage("start requires a process name", "start", exit::INVALID_ARGS);
+        }
+        act(session, &START, names, &[]);
+    }
+}
+
+pub(super) fn stop(session: &mut Session<'_>, names: &[&str]) {
+    if session.is_up() {
+        if names.is_empty() {
+            return session.usage("stop requires a process name", "stop", exit::GENERIC);
+        }
+        act(session, &STOP, names, &[]);
+    }
+}
+
+pub(super) fn restart(session: &mut Session<'_>, names: &[&str]) {
+    if session.is_up() {
+        if names.is_empty() {
+            return session.usage("restart requires a process name", "restart", exit::GENERIC);
+        }
+        act(session, &STOP, names, &[]);
+        act(session, &START, names, &[]);
+    }
+}
+
+pub(super) fn signal(session: &mut Session<'_>, words: &[&str]) {
+    if session.is_up() {
+        match words {
+            [signal, names @ ..] if !names.is_empty() => act(session, &SIGNAL, names, &[text(signal)]),
+            _ => session.usage("signal requires a signal name and a process name", "signal", exit::GENERIC),
+        }
+    }
+}
+
+fn act(session: &mut Session<'_>, verb: &Verb, names: &[&str], more: &[Value]) {
+    if names.contains(&"all") {
+        let answer = session.call(verb.all, more.to_vec());
+        return results(session, verb, answer, "all");
+    }
+    for name in names {
+        let mut params = vec![text(&shown(name))];
+        params.extend_from_slice(more);
+        if is_group(name) {
+            let answer = session.call(verb.group, params);
+            results(session, verb, answer, name);
+        } else {
+            params[0] = text(name);
+            match session.call(verb.one, params) {
+                Ok(_) => session.say(format_args!("{}: {}", shown(name), verb.done)),
+                Err(CallError::Fault(code, words)) => outcome(session, verb, &shown(name), code, &words),
+                Err(error) => session.problem(&error),
+            }
+        }
+    }
+}
+
+fn results(session: &mut Session<'_>, verb: &Verb, answer: Result<Value, CallError>, asked: &str) {
+    match answer {
+        Ok(answer) => {
+            for result in items(answer) {
+                let words = field(&result, "description").to_owned();
+                outcome(session, verb, &namespec(&result), number(&result, "status"), &words);
+            }
+        }
+        Err(CallError::Fault(10, _)) => {
+            session.say(format_args!("{}: ERROR (no such group)", shown(asked)));
+            session.code = verb.bad_group;
+        }
+        Err(CallError::Fault(code, words)) => outcome(session, verb, asked, code, &words),
+        Err(error) => session.problem(&error),
+    }
+}
+
+fn outcome(session: &mut Session<'_>, verb: &Verb, name: &str, code: i64, words: &str) {
+    let why = match code {
+        80 => return session.say(format_args!("{name}: {}", verb.done)),
+        10 => "no such process",
+        11 => "bad signal name",
+        20 => "no such file",
+        21 => "file is not executable",
+        40 => "abnormal termination",
+        50 => "spawn error",
+        60 => "already started",
+        70 => "not running",
+        30 if verb.name != "start" => {
+            session.say(format_args!("{words}"));
+            session.code = exit::GENERIC;
+            return;
+        }
+        _ => {
+            session.say(format_args!("error: Unknown result code {code} for {name}"));
+            session.code = exit::GENERIC;
+            return;
+        }
+    };
+    session.say(format_args!("{name}: ERROR ({why})"));
+    if code != verb.ignored {
+        session.code = if matches!(code, 40 | 50 | 70) { exit::NOT_RUNNING } else { exit::GENERIC };
+    }
+}
+
+pub(super) fn pid(session: &mut Session<'_>, names: &[&str]) {
+    if !session.is_up() {
+        return;
+    }
+    if names.is_empty() {
+        return match session.call("getPID", Vec::new()) {
+            Ok(Value::Int(pid)) => session.say(format_args!("{pid}")),
+            Ok(_) => session.code = exit::GENERIC,
+            Err(error) => session.problem(&error),
+        };
+    }
+    if names.contains(&"all") {
+        return match session.call("getAllProcessInfo", Vec::new()) {
+            Ok(infos) => {
+                for info in items(infos) {
+                    session.say(format_args!("{}", number(&info, "pid")));
+                }
+            }
+            Err(error) => session.problem(&error),
+        };
+    }
+    for name in names {
+        match session.call("getProcessInfo", vec![text(name)]) {
+            Ok(info) => {
+                let pid = number(&info, "pid");
+                session.say(format_args!("{pid}"));
+                if pid == 0 {
+                    session.code = exit::NOT_RUNNING;
+                }
+            }
+            Err(CallError::Fault(10, _)) => {
+                session.say(format_args!("No such process {name}"));
+                session.code = exit::GENERIC;
+            }
+            Err(error) => session.problem(&error),
+        }
+    }
+}
