@@ -23,7 +23,7 @@ use crate::runtime::driver::{self, Fact, Parts};
 use crate::runtime::handle::{About, Supervisor};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
-use crate::system::{clock, daemonize, files, pidfd, user};
+use crate::system::{clock, daemonize, files, user};
 
 /// A usage, configuration or start-up error.
 const USAGE: u8 = 2;
@@ -277,11 +277,8 @@ fn loops(
     let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
     let (supervisor, desk) = Supervisor::new(about, clock::now);
     control_thread(listeners, Interface { supervisor, enabled: spec.rpcinterface })?;
-    let init = pid == 1;
-    if !init {
-        // Grandchildren whose parents died come to us, and are reaped.
-        let _ = pidfd::set_child_subreaper();
-    }
+    // As PID 1 of a container, orphans come to us.
+    let reap_strangers = pid == 1;
     let (file, overrides) = (invocation.file.clone(), invocation.overrides.clone());
     let loader = move |_| {
         let loaded = load::load(&OsMachine, &file, &overrides);
@@ -304,7 +301,7 @@ fn loops(
         log,
         loader: Arc::new(loader),
         surroundings,
-        reap_strangers: true,
+        reap_strangers,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(driver::run(groups, parts))
