@@ -5,9 +5,10 @@
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-check: ## The inner loop: lints and the tests that need nothing installed
+check: ## The inner loop: formatting, lints and the tests that need nothing installed
+	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo test --locked --lib --bins --tests
+	cargo test --locked --lib --bins --test architecture
 
 build: ## Build the programs, optimised
 	cargo build --release --locked

@@ -293,16 +293,8 @@ fn loops(
         strip_ansi: spec.strip_ansi,
         nofile_soft: invocation.nofile_soft,
     };
-    let parts = Parts {
-        desk,
-        plane,
-        facts,
-        teller,
-        log,
-        loader: Arc::new(loader),
-        surroundings,
-        reap_strangers,
-    };
+    let parts =
+        Parts { desk, plane, facts, teller, log, loader: Arc::new(loader), surroundings, reap_strangers };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(driver::run(groups, parts))
 }

@@ -22,7 +22,7 @@ pub(super) fn read(context: &mut Context<'_>, overrides: &Overrides) -> DaemonSp
     });
     // What the command line overrides is still checked, as in Supervisor; then the command line is read in its place.
     let mut spec = daemon(context, &section);
-    if !overrides.is_empty() {
+    if !overrides.is_empty() && context.errors.is_empty() {
         let mut section = section.clone();
         for (key, text) in overrides {
             let value = text.replace('%', "%%");

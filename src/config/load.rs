@@ -125,7 +125,13 @@ impl<'a> Context<'a> {
             Err(error) => {
                 let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
                 let problem = format!("this line is not UTF-8 (byte {} of the file)", error.valid_up_to());
-                return self.problem(file, Some(line), problem, None);
+                let raw = bytes.split(|byte| *byte == b'\n').nth(line - 1).unwrap_or_default();
+                return self.problem(
+                    file,
+                    Some(line),
+                    problem,
+                    Some(String::from_utf8_lossy(raw).into_owned()),
+                );
             }
         };
         match ini::read(text) {

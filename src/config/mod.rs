@@ -13,6 +13,7 @@ pub mod load;
 pub mod machine;
 mod program;
 mod reader;
+mod remedy;
 mod section;
 pub mod spec;
 pub mod value;

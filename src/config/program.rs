@@ -102,15 +102,11 @@ fn processes(
         let problem = format!("program section {} does not specify a command", section.name);
         reader.fail("command", problem);
     }
-    if reader.context.errors.len() > errors {
-        return Vec::new();
-    }
     reader.names.insert("numprocs".into(), Value::Number(numprocs));
     let mut processes = Vec::new();
     for number in first..first.saturating_add(numprocs.min(100_000)) {
-        let before = reader.context.errors.len();
         processes.push(one(&mut reader, daemon, &base, number));
-        if reader.context.errors.len() > before {
+        if reader.context.errors.len() > errors {
             break;
         }
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::Diagnostic;
 use super::ini::RawEntry;
+use super::remedy::remedy;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +62,7 @@ impl Section {
             None => (self.file.clone(), self.line, format!("[{}]", self.name)),
         };
         let (line, section) = (Some(line), Some(self.name.clone()));
-        Diagnostic { file, line, section, problem, help: None, source: Some(source) }
+        let help = option.and_then(|option| remedy(option, &problem));
+        Diagnostic { file, line, section, problem, help, source: Some(source) }
     }
 }

@@ -5,14 +5,11 @@ use std::path::PathBuf;
 use super::methods::{self, Method};
 use super::{Interface, multicall};
 use crate::api::{
-    API_VERSION, Fault, FaultCode, ProcessInfo, ProcessName, ProcessResult, Reply, Request, Target,
+    API_VERSION, Fault, FaultCode, ProcessInfo, ProcessName, ProcessResult, Reply, Request, Target, VERSION,
 };
 use crate::control::describe;
 use crate::logs::read;
 use crate::wire::xmlrpc::Value;
-
-/// The version of Supervisor that clients expect to find.
-const SUPERVISOR_VERSION: &str = "4.3.0";
 
 /// An output of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +75,7 @@ pub async fn perform(interface: &Interface, plan: Plan) -> Result<Value, Fault> 
     let supervisor = &interface.supervisor;
     Ok(match plan {
         Plan::ApiVersion => Value::string(API_VERSION),
-        Plan::Version => Value::string(SUPERVISOR_VERSION),
+        Plan::Version => Value::string(VERSION),
         Plan::Identification => Value::string(&supervisor.about().identifier),
         Plan::Pid => Value::Int(supervisor.about().pid.into()),
         Plan::Configs => describe::config_infos(&supervisor.configs()),
