@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help check run test deps build lint
+.PHONY: help check run test compliance deps build lint
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,10 @@ lint: ## Formatting and lints
 
 deps: ## Install what the tests need (Debian packages and PyPI; needs root)
 	tests/support/install-deps
+
+compliance: deps ## The same cases for Python Supervisor and for ours, and how many of them hold
+	@echo "theirs:"; cargo test --locked -q --test compliance theirs -- --test-threads 4
+	@echo "ours:"; cargo test --locked -q --test compliance ours -- --test-threads 4
 
 test: lint deps ## Everything: lints, unit, property, compliance and systemd tests
 	cargo test --locked

@@ -1,0 +1,22 @@
+//! One set of cases for Python Supervisor 4.3.0 and for ours: what both must do. `docs/compat.md` is its ledger.
+//!
+//! A case is a function of the subject; `compliance!` makes two tests of it, `ours::NAME` and `theirs::NAME`. It must hold
+//! for theirs first: Supervisor is the specification, and theirs tells what it says.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests as well")]
+
+mod support;
+
+/// Makes two tests of each case: one for each subject.
+macro_rules! compliance {
+    ($($case:ident),+ $(,)?) => {
+        mod ours {
+            $(#[test] fn $case() { super::$case(crate::support::Subject::Ours); })+
+        }
+        mod theirs {
+            $(#[test] fn $case() { super::$case(crate::support::Subject::Theirs); })+
+        }
+    };
+}
+
+#[path = "compliance/status.rs"]
+mod status;

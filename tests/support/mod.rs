@@ -1,0 +1,39 @@
+//! What the tests of whole daemons share: a home for each, Supervisor's programs and ours behind one [`Subject`],
+//! calls, patterns for what differs from run to run, and an end for everything that was started.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests as well")]
+#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(clippy::needless_pass_by_value, reason = "arguments of calls are written where they are made")]
+
+pub mod daemon;
+pub mod home;
+pub mod pattern;
+pub mod rpc;
+
+use std::time::{Duration, Instant};
+
+pub use daemon::Daemon;
+pub use home::{Home, Subject};
+
+/// How long a condition may take to come true, on a loaded machine.
+pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Between two looks.
+pub const GLANCE: Duration = Duration::from_millis(15);
+
+/// Waits until `look` finds what it looks for. Its error is what it saw instead.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(_) if Instant::now() < deadline => std::thread::sleep(GLANCE),
+            Err(seen) => panic!("not within {PATIENCE:?}: {what}; seen last:\n{seen}"),
+        }
+    }
+}
+
+/// `Ok` if it is so; else what was seen.
+pub fn so(holds: bool, seen: impl Into<String>) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(seen.into()) }
+}
