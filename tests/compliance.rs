@@ -18,5 +18,7 @@ macro_rules! compliance {
     };
 }
 
+#[path = "compliance/control.rs"]
+mod control;
 #[path = "compliance/status.rs"]
 mod status;

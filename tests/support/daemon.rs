@@ -120,6 +120,14 @@ impl Daemon {
         }
     }
 
+    /// The pid with which a process was spawned last, as the main log tells.
+    #[track_caller]
+    pub fn child_pid(&self, name: &str) -> i32 {
+        let head = format!("INFO spawned: '{name}' with pid ");
+        let lines = self.log();
+        lines.iter().rev().find_map(|line| line.strip_prefix(&head)?.parse().ok()).expect("it was spawned")
+    }
+
     /// Waits until a process is in a state.
     #[track_caller]
     pub fn await_state(&self, name: &str, state: &str) {
