@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::driver::{Driver, Fact};
 use super::plan;
-use crate::api::{Event, Fault, FaultCode, Level, Notice, ProcessName};
+use crate::api::{Event, Fault, FaultCode, Level, Notice, ProcessName, Reply};
 use crate::config::spec::{LogSpec, LogTarget, ProcessSpec};
 use crate::engine::{Effect, Errand, Input, LoadReason, ProcessId};
 use crate::system::epoll::Epoll;
@@ -17,6 +17,10 @@ impl Driver {
             Effect::Note(notice) => self.log.note(&notice),
             Effect::Publish(event) => self.publish(&event),
             Effect::Reply { ticket, answer } => {
+                if matches!(answer, Ok(Reply::Reread(_))) {
+                    // Whoever has reread sees the new configuration in the next answer.
+                    self.show_configs();
+                }
                 if let Some(waiting) = self.answers.remove(&ticket) {
                     // Who no longer waits is not told; the work was done all the same.
                     let _ = waiting.send(answer);
