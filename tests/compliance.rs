@@ -18,6 +18,8 @@ macro_rules! compliance {
     };
 }
 
+#[path = "compliance/configuration.rs"]
+mod configuration;
 #[path = "compliance/control.rs"]
 mod control;
 #[path = "compliance/status.rs"]

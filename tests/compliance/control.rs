@@ -28,10 +28,9 @@ fn start_and_stop_say_what_became_of_each(subject: Subject) {
     daemon.ctl("start a b").says(0, "a: started\nb: started\n");
     daemon.ctl("start a").says(0, "a: ERROR (already started)\n");
     daemon.ctl("stop a").says(0, "a: stopped\n");
-    daemon.ctl("stop a nobody b").says(
-        1,
-        "a: ERROR (not running)\nnobody: ERROR (no such process)\nb: stopped\n",
-    );
+    daemon
+        .ctl("stop a nobody b")
+        .says(1, "a: ERROR (not running)\nnobody: ERROR (no such process)\nb: stopped\n");
     daemon.ctl("stop b").says(0, "b: ERROR (not running)\n");
 }
 
@@ -43,10 +42,9 @@ fn start_needs_a_name_that_exists(subject: Subject) {
     daemon.ctl("start no:body a").says(1, "no:body: ERROR (no such process)\na: started\n");
     daemon.ctl("stop nobody").says(1, "nobody: ERROR (no such process)\n");
     daemon.ctl("stop no:*").says(1, "no: ERROR (no such group)\n");
-    daemon.ctl("restart nobody").says(
-        1,
-        "nobody: ERROR (no such process)\nnobody: ERROR (no such process)\n",
-    );
+    daemon
+        .ctl("restart nobody")
+        .says(1, "nobody: ERROR (no such process)\nnobody: ERROR (no such process)\n");
 }
 
 /// CTL-22, CTL-23, CTL-25, CTL-26.
@@ -80,7 +78,8 @@ fn start_and_stop_everything(subject: Subject) {
 }
 
 fn groups_are_started_and_stopped_whole(subject: Subject) {
-    let sections = format!("{TWO}[group:pair]\nprograms=b,a\n[program:c]\ncommand=/bin/cat\nautostart=false\n");
+    let sections =
+        format!("{TWO}[group:pair]\nprograms=b,a\n[program:c]\ncommand=/bin/cat\nautostart=false\n");
     let daemon = Daemon::start(subject, &sections);
     daemon.ctl("start pair:*").says(0, "pair:b: started\npair:a: started\n");
     daemon.ctl("start pair:").says(0, "");
@@ -112,7 +111,8 @@ fn restart_stops_and_starts(subject: Subject) {
     daemon.ctl("restart a:*").says(0, "a: stopped\na: started\n");
 }
 
-const NOTES_SIGNALS: &str = "[program:x]\ncommand=%(here)s/notes\nstartsecs=0\n[program:off]\ncommand=/bin/cat\nautostart=false\n";
+const NOTES_SIGNALS: &str =
+    "[program:x]\ncommand=%(here)s/notes\nstartsecs=0\n[program:off]\ncommand=/bin/cat\nautostart=false\n";
 
 /// CTL-33, CTL-34, CTL-38, CLI-85.
 fn signal_reaches_programs_by_name_and_number(subject: Subject) {
@@ -196,7 +196,8 @@ fn shutdown_and_reload_say_so(subject: Subject) {
     daemon.ctl("update").says(1, "ERROR: already shutting down\n");
     daemon.ctl("avail").says(1, "ERROR: supervisor shutting down\n");
     daemon.ctl("add x").says(1, "ERROR: shutting down\n");
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon.child_pid("x")), nix::sys::signal::SIGKILL).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(daemon.child_pid("x")), nix::sys::signal::SIGKILL)
+        .unwrap();
     daemon.await_line("INFO supervisord started with pid <PID>");
     daemon.await_line("INFO spawned: 'x' with pid <PID>");
     daemon.ctl("shutdown").says(0, "Shut down\n");
