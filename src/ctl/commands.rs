@@ -97,7 +97,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "update",
-        help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate all\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate <gname> [...]\tUpdate specific groups, and will restart affected programs",
+        help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate all\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate <gname> [...]\tUpdate specific groups",
         run: configuration::update,
     },
     Command {
