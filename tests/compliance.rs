@@ -22,5 +22,9 @@ macro_rules! compliance {
 mod configuration;
 #[path = "compliance/control.rs"]
 mod control;
+#[path = "compliance/cross.rs"]
+mod cross;
+#[path = "compliance/ctl_logs.rs"]
+mod ctl_logs;
 #[path = "compliance/status.rs"]
 mod status;
