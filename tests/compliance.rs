@@ -26,5 +26,16 @@ mod control;
 mod cross;
 #[path = "compliance/ctl_logs.rs"]
 mod ctl_logs;
+#[path = "compliance/lives.rs"]
+mod lives;
 #[path = "compliance/status.rs"]
 mod status;
+
+/// Waits until a pid is no longer a program's.
+#[track_caller]
+fn await_gone(daemon: &support::Daemon, pid: i32) {
+    support::eventually(&format!("{pid} is gone"), || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        support::so(stat.is_empty(), format!("{stat}\n{}", daemon.home.read("main.log")))
+    });
+}

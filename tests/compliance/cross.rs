@@ -48,8 +48,11 @@ const SCRIPT: &[&str] = &[
     "shutdown",
 ];
 
+/// What was printed, on stderr too, and the exit status.
+type Said = (String, String, Option<i32>);
+
 /// Digits, which differ from run to run (pids, times), each as one `9`.
-fn without_digits(outcome: &Outcome) -> (String, String, Option<i32>) {
+fn without_digits(outcome: &Outcome) -> Said {
     let mut text = String::new();
     for letter in outcome.stdout.chars() {
         if !letter.is_ascii_digit() {
@@ -61,7 +64,7 @@ fn without_digits(outcome: &Outcome) -> (String, String, Option<i32>) {
     (text, outcome.stderr.clone(), outcome.code)
 }
 
-fn transcript(daemon: Subject, control: Subject) -> Vec<(String, (String, String, Option<i32>))> {
+fn transcript(daemon: Subject, control: Subject) -> Vec<(String, Said)> {
     let daemon = Daemon::start(daemon, SECTIONS);
     daemon.await_state("x", "EXITED");
     let said = |words: &&str| ((*words).to_owned(), without_digits(&daemon.home.ctl_of(control, words)));
