@@ -269,10 +269,9 @@ fn loops(
     log: MainLog,
 ) -> io::Result<SupervisorState> {
     let (teller, facts) = mpsc::unbounded_channel();
-    let from_plane = teller.clone();
-    let plane = Plane::start(Box::new(move |event| {
-        let _ = from_plane.send(fact(event));
-    }))?;
+    let (from_plane, log) = (teller.clone(), Arc::new(log));
+    let repeated = Arc::clone(&log);
+    let plane = Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)))?;
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
     let (supervisor, desk) = Supervisor::new(about, clock::now);
@@ -291,6 +290,7 @@ fn loops(
         childlogdir: spec.childlogdir.clone(),
         identifier: spec.identifier.clone(),
         strip_ansi: spec.strip_ansi,
+        repeat_output: spec.loglevel <= Level::Debug,
         nofile_soft: invocation.nofile_soft,
     };
     let parts =
@@ -299,15 +299,19 @@ fn loops(
     runtime.block_on(driver::run(groups, parts))
 }
 
-fn fact(event: PlaneEvent) -> Fact {
-    match event {
+/// What the data plane tells: facts to the loop. Lines go to the main log at once, because what programs write must not
+/// queue up before the loop.
+fn tell(event: PlaneEvent, facts: &mpsc::UnboundedSender<Fact>, log: &MainLog) {
+    let fact = match event {
         PlaneEvent::Drained(token) => Fact::Drained(token),
         PlaneEvent::Cleared(token, outcome) => {
             let outcome = outcome.map_err(|problem| Fault::new(FaultCode::Failed, problem));
             Fact::Input(Input::Done { errand: Errand(token), outcome })
         }
-        PlaneEvent::Note(notice) => Fact::Note(notice),
-    }
+        PlaneEvent::Note(notice) => return log.note(&notice),
+    };
+    // A loop that has ended wants no facts.
+    let _ = facts.send(fact);
 }
 
 fn control_thread(listeners: Vec<(Listener, ServerSpec)>, interface: Interface) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! Lines for people: what operators grep for in the main log, with Supervisor's exact wording.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,11 @@ pub enum Notice {
         signal: Signal,
     },
     ReopenedLogs,
+    Output {
+        name: String,
+        channel: Cow<'static, str>,
+        text: String,
+    },
     /// A line that only one place writes.
     Other {
         level: Level,
@@ -162,7 +168,10 @@ impl Notice {
             | Self::AlreadyRunning { .. }
             | Self::ExecFailed { .. }
             | Self::SignalIgnored { .. } => Level::Warn,
-            Self::Killing { .. } | Self::Sending { .. } | Self::KilledInBackoff { .. } => Level::Debug,
+            Self::Killing { .. }
+            | Self::Sending { .. }
+            | Self::KilledInBackoff { .. }
+            | Self::Output { .. } => Level::Debug,
             Self::KillUnknown { .. } => Level::Critical,
             Self::SignalReceived { signal } => match *signal {
                 Signal::CHLD => Level::Debug,
@@ -219,6 +228,7 @@ impl fmt::Display for Notice {
                 write!(f, "ignored {signal} indicating restart request (shutdown in progress)")
             }
             Self::ReopenedLogs => f.write_str("supervisord logreopen"),
+            Self::Output { name, channel, text } => write!(f, "'{name}' {channel} output:\n{text}"),
         }
     }
 }

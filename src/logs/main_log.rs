@@ -67,6 +67,12 @@ impl MainLog {
         self.path.as_deref()
     }
 
+    /// What is written.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
     /// Writes a line, if it matters enough.
     pub fn note(&self, notice: &Notice) {
         if notice.level() >= self.level {

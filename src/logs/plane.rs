@@ -35,6 +35,8 @@ pub struct ChannelSpec {
     pub strip_ansi: bool,
     /// Send its lines to syslog.
     pub syslog: bool,
+    /// `stdout` or `stderr` when the main log repeats it (`loglevel=debug`).
+    pub repeated_as: Option<&'static str>,
 }
 
 /// What the data plane tells.
@@ -44,7 +46,7 @@ pub enum PlaneEvent {
     Drained(u64),
     /// The logs of that clear are empty, or one could not be emptied.
     Cleared(u64, Result<(), String>),
-    /// A line for the main log.
+    /// A line for the main log. Only told on the plane's thread, which may wait for a disk.
     Note(Notice),
 }
 

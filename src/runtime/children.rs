@@ -101,8 +101,8 @@ impl Children {
         let trouble = |error: io::Error| dispatcher_problem(&name.process, &error);
         let Spawned { pid, pidfd, gate, report, stdin, stdout: out, stderr: err } = spawned;
         let mut channels = Vec::with_capacity(2);
-        let outputs = [(Some(out), stdout, &spec.stdout), (err, stderr, &spec.stderr)];
-        for (fd, file, log) in outputs {
+        let outputs = [("stdout", Some(out), stdout, &spec.stdout), ("stderr", err, stderr, &spec.stderr)];
+        for (which, fd, file, log) in outputs {
             let Some(fd) = fd else { continue };
             let channel = ChannelId(self.next_channel);
             self.next_channel += 1;
@@ -113,6 +113,7 @@ impl Children {
                 backups: log.backups,
                 strip_ansi: self.surroundings.strip_ansi,
                 syslog: log.syslog,
+                repeated_as: self.surroundings.repeat_output.then_some(which),
             };
             if let Some(plane) = &self.plane {
                 plane.open(channel, fd, sink).map_err(trouble)?;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::children::Children;
 use super::handle::{Call, Configs, Desk};
 use super::status;
-use crate::api::{ConfigInfo, Fault, Notice, ProcessName, Reply, Signal, SupervisorState};
+use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::spec::GroupSpec;
 use crate::engine::{Engine, Input, LoadReason, Ticket};
 use crate::logs::main_log::MainLog;
@@ -42,7 +42,7 @@ pub struct Parts {
     /// Where the loader tells it.
     pub teller: mpsc::UnboundedSender<Fact>,
     /// The main log.
-    pub log: MainLog,
+    pub log: Arc<MainLog>,
     /// Reads the configuration.
     pub loader: Loader,
     /// What every child gets.
@@ -58,15 +58,13 @@ pub enum Fact {
     Input(Input),
     /// The output of an ended process was taken to its end.
     Drained(u64),
-    /// Something for the main log.
-    Note(Notice),
 }
 
 /// The loop's state.
 pub(super) struct Driver {
     pub(super) engine: Engine,
     pub(super) children: Children,
-    pub(super) log: MainLog,
+    pub(super) log: Arc<MainLog>,
     pub(super) inbox: VecDeque<Input>,
     pub(super) teller: mpsc::UnboundedSender<Fact>,
     pub(super) loader: Loader,
@@ -86,7 +84,8 @@ pub async fn run(configured: Vec<GroupSpec>, parts: Parts) -> io::Result<Supervi
     for wanted in SIGNALS {
         listen(wanted, signals.clone())?;
     }
-    if parts.reap_strangers {
+    // The programs are reaped through their pidfds: the signal itself tells of strangers, and the debug log of itself.
+    if parts.reap_strangers || parts.log.level() <= Level::Debug {
         listen(Signal::CHLD, signals)?;
     }
     let mut poll = Epoll::in_reactor()?;
@@ -201,14 +200,16 @@ impl Driver {
         match fact {
             Fact::Input(input) => self.inbox.push_back(input),
             Fact::Drained(token) => self.children.drained(token),
-            Fact::Note(notice) => self.log.note(&notice),
         }
     }
 
     fn signalled(&mut self, signal: Signal) {
         if signal != Signal::CHLD {
             self.inbox.push_back(Input::SignalReceived(signal));
-        } else if self.reap_strangers {
+            return;
+        }
+        self.log.note(&Notice::SignalReceived { signal });
+        if self.reap_strangers {
             for notice in self.children.reap_strangers() {
                 self.log.note(&notice);
             }

@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub identifier: String,
     /// Remove ANSI escapes from output.
     pub strip_ansi: bool,
+    /// Whether the main log repeats what they write.
+    pub repeat_output: bool,
     /// Open files that a child may have at first; `None`: as we have.
     pub nofile_soft: Option<u64>,
 }

@@ -28,6 +28,7 @@ struct Channel {
     file: Option<SharedFile>,
     stripper: Option<Stripper>,
     syslog: bool,
+    repeated_as: Option<&'static str>,
 }
 
 /// What became of a read.
@@ -133,6 +134,7 @@ impl Worker {
             file,
             stripper: spec.strip_ansi.then(Stripper::default),
             syslog: spec.syslog,
+            repeated_as: spec.repeated_as,
         };
         self.channels.insert(id, channel);
     }
@@ -229,5 +231,32 @@ impl Channel {
         if self.syslog {
             syslog.send(Some(&self.name), bytes);
         }
+        if let Some(channel) = self.repeated_as {
+            let output =
+                Notice::Output { name: self.name.clone(), channel: channel.into(), text: as_text(bytes) };
+            notify(PlaneEvent::Note(output));
+        }
     }
+}
+
+/// The bytes as text; what is not UTF-8 as Python writes bytes (Supervisor 4.3 `dispatchers.py`, `_log`).
+fn as_text(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
+    let mut text = format!("Undecodable: b{quote}");
+    for byte in bytes {
+        match byte {
+            b'\t' => text.push_str("\\t"),
+            b'\n' => text.push_str("\\n"),
+            b'\r' => text.push_str("\\r"),
+            b'\\' => text.push_str("\\\\"),
+            b' '..=b'~' if char::from(*byte) == quote => text.extend(['\\', quote]),
+            b' '..=b'~' => text.push(char::from(*byte)),
+            _ => text.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    text.push(quote);
+    text
 }
