@@ -30,6 +30,8 @@ mod ctl_logs;
 mod lives;
 #[path = "compliance/status.rs"]
 mod status;
+#[path = "compliance/stopping.rs"]
+mod stopping;
 
 /// Waits until a pid is no longer a program's.
 #[track_caller]

@@ -9,7 +9,7 @@ const SECTIONS: &str = "\
 [program:b]\ncommand=%(here)s/puppet\nautostart=false\nstartsecs=0\n
 [group:pair]\nprograms=a,b\n
 [program:m]\ncommand=%(here)s/missing\nautostart=false\n
-[program:x]\ncommand=/bin/echo h\u{e9}llo \u{20ac}\nstartsecs=0\nautorestart=false\n
+[program:x]\ncommand=/bin/sh -c 'echo h\u{e9}llo \u{20ac}; exec cat'\nstartsecs=0\n
 ";
 
 /// What is asked of each pair, in this order. Each leaves the daemon in a state that the next one finds.
@@ -66,7 +66,8 @@ fn without_digits(outcome: &Outcome) -> Said {
 
 fn transcript(daemon: Subject, control: Subject) -> Vec<(String, Said)> {
     let daemon = Daemon::start(daemon, SECTIONS);
-    daemon.await_state("x", "EXITED");
+    daemon.await_log_of("x", "h\u{e9}llo \u{20ac}\n");
+    daemon.await_state("x", "RUNNING");
     let said = |words: &&str| ((*words).to_owned(), without_digits(&daemon.home.ctl_of(control, words)));
     SCRIPT.iter().map(said).collect()
 }

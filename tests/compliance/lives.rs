@@ -202,7 +202,7 @@ fn a_program_by_hand_starts_by_hand_only(subject: Subject) {
     ]);
     // Stopped by hand, it stays so.
     daemon.answers("stopProcess", json!(["x"]), "true");
-    daemon.logs(&["INFO waiting for x to stop", "WARN stopped: x (terminated by SIGTERM)"]);
+    daemon.logs(&["WARN stopped: x (terminated by SIGTERM)"]);
     daemon.await_state("x", "STOPPED");
     daemon.logs_no_more();
 }

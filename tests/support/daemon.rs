@@ -157,15 +157,17 @@ impl Daemon {
         });
     }
 
-    /// The whole lines of the main log, without their time, and without what tells of Python's objects.
+    /// The whole lines of the main log, without their time; and without what tells of Python's objects, or that a stop waits,
+    /// which depends on how fast a program dies.
     pub fn log(&self) -> Vec<String> {
         let text = self.home.read("main.log");
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        let lines = whole.lines().map(|line| {
+        let Some(end) = text.rfind('\n') else { return Vec::new() };
+        let lines = text[..end].split('\n').map(|line| {
             let stamped = is_like(line, "<STAMP> <ANY>");
             if stamped { line[24..].to_owned() } else { line.to_owned() }
         });
-        lines.filter(|line| !is_like(line, "DEBG fd <N> closed, stopped monitoring <ANY>")).collect()
+        let chance = ["DEBG fd <N> closed, stopped monitoring <ANY>", "INFO waiting for <ANY> to stop"];
+        lines.filter(|line| !chance.iter().any(|pattern| is_like(line, pattern))).collect()
     }
 
     /// Passes over everything that the main log has said so far.
