@@ -32,7 +32,7 @@ pub struct Tail {
 /// NO_FILE when there is none, BAD_ARGUMENTS for a negative length or an offset from the end with a length, FAILED when it
 /// cannot be read.
 pub fn read(path: Option<&Path>, offset: i64, length: i64) -> Result<String, Fault> {
-    let Some(path) = path else { return Err(Fault::new(FaultCode::NoFile, "None")) };
+    let Some(path) = path else { return Err(Fault::bare(FaultCode::NoFile)) };
     if !path.exists() {
         return Err(Fault::new(FaultCode::NoFile, path.display().to_string()));
     }
@@ -126,7 +126,7 @@ mod tests {
         ] {
             assert_eq!(ask(offset, length), answer, "{offset} {length}");
         }
-        assert_eq!(read(None, 0, 0), Err(Fault::new(FaultCode::NoFile, "None")));
+        assert_eq!(read(None, 0, 0), Err(Fault::bare(FaultCode::NoFile)));
         assert_eq!(read(Some(Path::new("/")), 0, 0), Err(Fault::bare(FaultCode::Failed)));
         assert_eq!(read(Some(log(b"\xff\xc3").path()), 0, 0), Ok("\u{fffd}\u{fffd}".to_owned()));
     }

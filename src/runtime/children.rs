@@ -28,6 +28,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 const STDIN: u64 = 1 << 63;
 
 struct Child {
+    name: ProcessName,
     pid: i32,
     pidfd: PidFd,
     gate: Option<Gate>,
@@ -122,6 +123,7 @@ impl Children {
         }
         poll.add(&pidfd, id.0, Interest::READ).map_err(trouble)?;
         let child = Child {
+            name: name.clone(),
             pid,
             pidfd,
             gate: Some(gate),
@@ -225,8 +227,9 @@ impl Children {
     /// Writes to a stdin; what the pipe does not take waits, up to a limit.
     pub(super) fn send_stdin(&mut self, poll: &Epoll, id: ProcessId, data: &[u8]) -> Result<(), Fault> {
         let Some(child) = self.children.get_mut(&id) else { return Err(Fault::bare(FaultCode::NotRunning)) };
+        let closed = Fault::new(FaultCode::NoFile, child.name.to_string());
         if child.stdin.is_none() {
-            return Err(Fault::new(FaultCode::NoFile, "stdin is closed"));
+            return Err(closed);
         }
         if child.unsent.len() + data.len() > STDIN_LIMIT {
             let text = format!("stdin is full: {} bytes wait to be read", child.unsent.len());
@@ -242,7 +245,8 @@ impl Children {
             return Err(Fault::new(FaultCode::Failed, "stdin cannot be watched"));
         }
         self.flush_stdin(poll, id);
-        Ok(())
+        // Nobody reads it any more.
+        if self.children.get(&id).is_some_and(|child| child.stdin.is_none()) { Err(closed) } else { Ok(()) }
     }
 
     fn flush_stdin(&mut self, poll: &Epoll, id: ProcessId) {
