@@ -28,6 +28,8 @@ mod cross;
 mod ctl_logs;
 #[path = "compliance/lives.rs"]
 mod lives;
+#[path = "compliance/spawning.rs"]
+mod spawning;
 #[path = "compliance/status.rs"]
 mod status;
 #[path = "compliance/stopping.rs"]
