@@ -101,8 +101,11 @@ impl MainLog {
     /// Starts with an empty file; its last line is told to the old one, as in Supervisor.
     ///
     /// # Errors
-    /// Those of unlink(2) and open(2).
+    /// `NotFound` when there is no file to clear; those of unlink(2) and open(2).
     pub fn clear(&self) -> io::Result<()> {
+        if !self.path.as_deref().is_some_and(Path::exists) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         self.line(Level::Info, "reopening log file");
         self.with(|targets| targets.file.as_mut().map_or(Ok(()), |f| f.file().clear()))
     }
