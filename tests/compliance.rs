@@ -28,6 +28,8 @@ mod cross;
 mod ctl_logs;
 #[path = "compliance/lives.rs"]
 mod lives;
+#[path = "compliance/logs.rs"]
+mod logs;
 #[path = "compliance/spawning.rs"]
 mod spawning;
 #[path = "compliance/status.rs"]

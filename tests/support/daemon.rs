@@ -40,14 +40,29 @@ impl Daemon {
     /// Starts a daemon in the foreground of a session of its own, and waits until it is ready.
     #[track_caller]
     pub fn start_in(home: Home, args: &[&str]) -> Self {
+        let mut daemon = Self::spawn(home, args);
+        daemon.await_line(&format!("INFO supervisord started with pid {}", daemon.pid));
+        daemon
+    }
+
+    /// Starts a daemon whose main log does not say that it has started, and waits until its socket answers.
+    #[track_caller]
+    pub fn start_unsaid(home: Home, args: &[&str]) -> Self {
+        let daemon = Self::spawn(home, args);
+        eventually("the daemon answers", || {
+            daemon.call("getState", &json!([])).map_err(|refusal| format!("{refusal:?}"))
+        });
+        daemon
+    }
+
+    /// Starts a daemon in the foreground of a session of its own, and waits for nothing.
+    pub fn spawn(home: Home, args: &[&str]) -> Self {
         let all: Vec<&str> = ["-n", "-c", "supervisord.conf"].iter().chain(args).copied().collect();
         let out = fs::File::create(home.path("stdout")).unwrap();
         let err = fs::File::create(home.path("stderr")).unwrap();
         let child = home.daemon_command(&all).stdout(out).stderr(err).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let mut daemon = Self { home, pid, child: Some(child), seen: 0 };
-        daemon.await_line(&format!("INFO supervisord started with pid {pid}"));
-        daemon
+        Self { home, pid, child: Some(child), seen: 0 }
     }
 
     /// Starts a daemon that leaves the terminal, and waits until its socket answers.
