@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::expand::Value;
-use super::load::{Context, Overrides};
+use super::load::{COMMAND_LINE, Context, Overrides};
 use super::reader::Reader;
 use super::section::Section;
 use super::spec::{Credentials, CtlSpec, DaemonSpec, ServerAddress, ServerSpec};
@@ -26,12 +26,12 @@ pub(super) fn read(context: &mut Context<'_>, overrides: &Overrides) -> DaemonSp
         let mut section = section.clone();
         for (key, text) in overrides {
             let value = text.replace('%', "%%");
-            section.set(&PathBuf::from("command line"), ini::RawEntry { key: key.clone(), value, line: 1 });
+            section.set(&PathBuf::from(COMMAND_LINE), ini::RawEntry { key: key.clone(), value, line: 1 });
         }
         spec = daemon(context, &section);
     }
     spec.servers = servers(context);
-    spec.rpcinterface = context.section("rpcinterface:supervisor").is_some();
+    spec.rpcinterface = interfaces(context);
     for (name, text) in &spec.environment {
         context.names.insert(format!("ENV_{name}"), Value::Text(text.clone()));
     }
@@ -94,6 +94,24 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
         servers.push(ServerSpec { section: section.name.clone(), address, auth });
     }
     servers
+}
+
+/// The factory that Supervisor's main interface has; the only one that can be had without Python.
+const MAIN_INTERFACE: &str = "supervisor.rpcinterface:make_main_rpcinterface";
+
+/// Checks the `[rpcinterface:x]` sections; whether the main one is there.
+fn interfaces(context: &mut Context<'_>) -> bool {
+    for section in context.sections_named("rpcinterface:") {
+        let key = "supervisor.rpcinterface_factory";
+        let name = &section.name;
+        let problem = match section.get(key).map(|entry| entry.value.as_str()) {
+            Some(MAIN_INTERFACE) => continue,
+            Some(other) => format!("{other} cannot be resolved within [{name}]"),
+            None => format!("section [{name}] does not specify a {key}"),
+        };
+        context.errors.push(section.problem(problem, Some(key)));
+    }
+    context.section("rpcinterface:supervisor").is_some()
 }
 
 /// `chown=user[:group]`.

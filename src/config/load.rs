@@ -24,6 +24,9 @@ pub struct Loaded {
     pub infos: Vec<String>,
 }
 
+/// The file of a [`Diagnostic`] about the command line.
+pub const COMMAND_LINE: &str = "command line";
+
 /// What the command line says in place of `[supervisord]`, by option name.
 pub type Overrides = BTreeMap<String, String>;
 

@@ -56,6 +56,9 @@ pub(super) fn remedy(option: &str, problem: &str) -> Option<String> {
         "process_name" => "use for example process_name=%(program_name)s_%(process_num)02d",
         "command" => "add a line command=/path/to/program and its arguments",
         "port" => "use host:port, as in 127.0.0.1:9001",
+        "supervisor.rpcinterface_factory" => {
+            "use supervisor.rpcinterface:make_main_rpcinterface; interfaces written in Python cannot be loaded"
+        }
         "username" => "give both username and password, or neither",
         _ => return None,
     };
