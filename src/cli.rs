@@ -93,7 +93,8 @@ impl Parsed {
 /// # Errors
 /// Supervisor's words for what is wrong (getopt's).
 pub fn parse(table: &'static [Opt], args: &[String]) -> Result<Parsed, String> {
-    let matches = command(table).try_get_matches_from(args).map_err(|error| words_for(table, &error))?;
+    let matches =
+        command(table).try_get_matches_from(args).map_err(|error| words_for(table, args, &error))?;
     let mut found: Vec<(usize, &'static str, String)> = Vec::new();
     for option in table {
         match option.value {
@@ -136,23 +137,37 @@ fn command(table: &'static [Opt]) -> Command {
     command.arg(Arg::new("words").num_args(0..).trailing_var_arg(true))
 }
 
+/// How an option was written the last time: `--long` (in full, where it was shortened), or `-s`.
+#[must_use]
+pub fn spelled(table: &[Opt], args: &[String], long: &str) -> String {
+    let short = table.iter().find(|option| option.long == long).and_then(|option| option.short);
+    let is_long = |arg: &str| {
+        let name = arg.strip_prefix("--").and_then(|rest| rest.split('=').next());
+        name.is_some_and(|name| !name.is_empty() && long.starts_with(name))
+    };
+    let is_short = |arg: &str| short.is_some_and(|short| !arg.starts_with("--") && arg.contains(short));
+    let dashed = args.iter().rev().filter(|arg| arg.starts_with('-'));
+    let written = dashed.map(String::as_str).find(|arg| is_long(arg) || is_short(arg));
+    match (written, short) {
+        (Some(arg), Some(short)) if !is_long(arg) => format!("-{short}"),
+        _ => format!("--{long}"),
+    }
+}
+
 /// clap's error in getopt's words.
-fn words_for(table: &'static [Opt], error: &clap::Error) -> String {
+fn words_for(table: &'static [Opt], args: &[String], error: &clap::Error) -> String {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         Some(ContextValue::Strings(texts)) => texts.first().cloned().unwrap_or_default(),
         _ => String::new(),
     };
-    let spelled = context(ContextKind::InvalidArg);
-    let name = spelled.split([' ', '=']).next().unwrap_or_default().to_owned();
-    let short = |name: &str| {
-        let option = table.iter().find(|option| name == format!("--{}", option.long));
-        option.and_then(|option| option.short).map_or_else(|| name.to_owned(), |short| format!("-{short}"))
-    };
+    let invalid = context(ContextKind::InvalidArg);
+    let name = invalid.split([' ', '=']).next().unwrap_or_default().to_owned();
+    let written = |name: &str| spelled(table, args, name.trim_start_matches('-'));
     match error.kind() {
-        ErrorKind::ArgumentConflict => format!("conflicting command line option '{}'", short(&name)),
+        ErrorKind::ArgumentConflict => format!("conflicting command line option '{}'", written(&name)),
         ErrorKind::InvalidValue | ErrorKind::WrongNumberOfValues | ErrorKind::TooFewValues => {
-            format!("option {} requires argument", short(&name))
+            format!("option {} requires argument", written(&name))
         }
         ErrorKind::TooManyValues => format!("option {name} must not have an argument"),
         _ => {
@@ -215,6 +230,8 @@ mod tests {
             (&["-x"], "option -x not recognized"),
             (&["--logf=a", "--logfile_m"], "option --logfile_m not recognized"),
             (&["-n", "-n"], "conflicting command line option '-n'"),
+            (&["-n", "--nod"], "conflicting command line option '--nodaemon'"),
+            (&["--config"], "option --configuration requires argument"),
             (&["-c"], "option -c requires argument"),
         ] {
             let told = read(args).unwrap_err();

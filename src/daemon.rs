@@ -87,7 +87,7 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     let invocation = Invocation { file, overrides: overrides(&parsed), nofile_soft: rlimit::files_soft() };
     let mut first = true;
     loop {
-        let loaded = read(&invocation).map_err(|error| error::render(&error.0))?;
+        let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error))?;
         let ended = serve_once(&invocation, loaded, first).map_err(|text| usage_error(program, &text))?;
         first = false;
         if ended != SupervisorState::Restarting {
@@ -96,11 +96,32 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     }
 }
 
+/// What is wrong: with the command line in Supervisor's words, with a file as compilers tell it.
+fn complaint(program: &str, args: &[String], invocation: &Invocation, error: &error::LoadError) -> String {
+    let wrong_option = error.0.iter().find_map(|diagnostic| {
+        let given = diagnostic.file == Path::new(load::COMMAND_LINE);
+        let option = diagnostic.source.as_ref().filter(|_| given)?.split('=').next()?;
+        Some((option, invocation.overrides.get(option)?, &diagnostic.problem))
+    });
+    match wrong_option {
+        // Supervisor resolves the user later, where the option is no longer known.
+        Some(("user", _, problem)) => usage_error(program, problem),
+        Some((option, value, problem)) => {
+            let option = cli::spelled(cli::SUPERVISORD, args, option);
+            usage_error(program, &format!("invalid value for {option} '{value}': {problem}"))
+        }
+        None => error::render(&error.0),
+    }
+}
+
 fn overrides(parsed: &cli::Parsed) -> Overrides {
     let not_ours = ["configuration", "help", "version", "profile_options"];
     let given = parsed.options.iter().filter(|(option, _)| !not_ours.contains(option));
-    let text = |value: &String| if value.is_empty() { "true".to_owned() } else { value.clone() };
-    given.map(|(option, value)| ((*option).to_owned(), text(value))).collect()
+    let is_flag = |long: &str| cli::SUPERVISORD.iter().any(|opt| opt.long == long && opt.value.is_none());
+    let text = |(option, value): &(&'static str, String)| {
+        ((*option).to_owned(), if is_flag(option) { "true".to_owned() } else { value.clone() })
+    };
+    given.map(text).collect()
 }
 
 fn config_file(program: &str, given: Option<&str>) -> Result<PathBuf, String> {
