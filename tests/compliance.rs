@@ -30,6 +30,8 @@ mod ctl_logs;
 mod lives;
 #[path = "compliance/logs.rs"]
 mod logs;
+#[path = "compliance/options.rs"]
+mod options;
 #[path = "compliance/reading.rs"]
 mod reading;
 #[path = "compliance/spawning.rs"]
