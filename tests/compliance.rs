@@ -34,6 +34,8 @@ mod logs;
 mod options;
 #[path = "compliance/reading.rs"]
 mod reading;
+#[path = "compliance/signals.rs"]
+mod signals;
 #[path = "compliance/spawning.rs"]
 mod spawning;
 #[path = "compliance/status.rs"]
