@@ -65,6 +65,7 @@ fn automatic_logs_have_a_name_of_their_own(subject: Subject) {
     let home = Home::with(subject, sections);
     fs::create_dir(home.path("logs")).unwrap();
     let daemon = Daemon::start_in(home, &[]);
+    daemon.await_state("x", "STOPPED");
     let mut names: Vec<String> = fs::read_dir(daemon.home.path("logs"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
