@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event_kind::EventKind;
 use super::names::ProcessName;
 use super::state::{ProcessState, SupervisorState};
+use super::text::decoded;
 
 /// Something that happened (Supervisor 4.3 `events.py`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,144 @@ pub enum Event {
         /// The message.
         data: String,
     },
+    /// PROCESS_LOG_STDOUT or _STDERR: a process wrote something.
+    ProcessLog {
+        /// Who wrote, and where.
+        from: Source,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// PROCESS_COMMUNICATION_STDOUT or _STDERR: a process wrote something between the tokens of capture mode.
+    ProcessCommunication {
+        /// Who wrote, and where.
+        from: Source,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// TICK_5, TICK_60 or TICK_3600.
+    Tick {
+        /// Which: its period in seconds.
+        period: Period,
+        /// Seconds since the epoch, a multiple of the period.
+        when: i64,
+    },
+}
+
+/// A stream of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Whose.
+    pub name: ProcessName,
+    /// Process id.
+    pub pid: i32,
+    /// Which.
+    pub channel: Channel,
+}
+
+/// One of the two streams that are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Channel {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+impl Channel {
+    /// `stdout` or `stderr`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// How often a tick is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Period {
+    /// Five seconds.
+    Tick5,
+    /// A minute.
+    Tick60,
+    /// An hour.
+    Tick3600,
+}
+
+impl Period {
+    /// In the order in which they are told.
+    pub const ALL: [Self; 3] = [Self::Tick5, Self::Tick60, Self::Tick3600];
+
+    /// Its length in seconds.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        match self {
+            Self::Tick5 => 5,
+            Self::Tick60 => 60,
+            Self::Tick3600 => 3600,
+        }
+    }
+
+    /// What listeners subscribe to.
+    #[must_use]
+    pub fn kind(self) -> EventKind {
+        match self {
+            Self::Tick5 => EventKind::Tick5,
+            Self::Tick60 => EventKind::Tick60,
+            Self::Tick3600 => EventKind::Tick3600,
+        }
+    }
+}
+
+impl Event {
+    /// What it is; never an abstract kind.
+    #[must_use]
+    pub fn kind(&self) -> EventKind {
+        use EventKind as K;
+        match self {
+            Self::ProcessState { to, .. } => to.kind(),
+            Self::SupervisorState(SupervisorState::Running) => K::SupervisorStateChangeRunning,
+            Self::SupervisorState(_) => K::SupervisorStateChangeStopping,
+            Self::GroupAdded(_) => K::ProcessGroupAdded,
+            Self::GroupRemoved(_) => K::ProcessGroupRemoved,
+            Self::RemoteCommunication { .. } => K::RemoteCommunication,
+            Self::ProcessLog { from, .. } => match from.channel {
+                Channel::Stdout => K::ProcessLogStdout,
+                Channel::Stderr => K::ProcessLogStderr,
+            },
+            Self::ProcessCommunication { from, .. } => match from.channel {
+                Channel::Stdout => K::ProcessCommunicationStdout,
+                Channel::Stderr => K::ProcessCommunicationStderr,
+            },
+            Self::Tick { period, .. } => period.kind(),
+        }
+    }
+
+    /// What listeners are told of it (Supervisor 4.3 `events.py`, the `payload` methods).
+    #[must_use]
+    pub fn payload(&self) -> String {
+        match self {
+            Self::ProcessState { name, from, to } => {
+                let (process, group, extra) = (&name.process, &name.group, to.extra());
+                format!("processname:{process} groupname:{group} from_state:{}{extra}", from.name())
+            }
+            Self::SupervisorState(_) => String::new(),
+            Self::GroupAdded(name) | Self::GroupRemoved(name) => format!("groupname:{name}\n"),
+            Self::RemoteCommunication { kind, data } => format!("type:{kind}\n{data}"),
+            Self::ProcessLog { from, data } => {
+                format!("{} channel:{}\n{}", from.text(), from.channel.name(), decoded(data))
+            }
+            Self::ProcessCommunication { from, data } => format!("{}\n{}", from.text(), decoded(data)),
+            Self::Tick { when, .. } => format!("when:{when}"),
+        }
+    }
+}
+
+impl Source {
+    fn text(&self) -> String {
+        format!("processname:{} groupname:{} pid:{}", self.name.process, self.name.group, self.pid)
+    }
 }
 
 /// The state that a process entered, with the values that its event carries.
@@ -86,6 +226,84 @@ impl StateChange {
             Self::Stopped { .. } => ProcessState::Stopped,
             Self::Fatal => ProcessState::Fatal,
             Self::Unknown => ProcessState::Unknown,
+        }
+    }
+
+    fn kind(self) -> EventKind {
+        match self {
+            Self::Starting { .. } => EventKind::ProcessStateStarting,
+            Self::Running { .. } => EventKind::ProcessStateRunning,
+            Self::Backoff { .. } => EventKind::ProcessStateBackoff,
+            Self::Stopping { .. } => EventKind::ProcessStateStopping,
+            Self::Exited { .. } => EventKind::ProcessStateExited,
+            Self::Stopped { .. } => EventKind::ProcessStateStopped,
+            Self::Fatal => EventKind::ProcessStateFatal,
+            Self::Unknown => EventKind::ProcessStateUnknown,
+        }
+    }
+
+    /// What follows `from_state` in the payload.
+    fn extra(self) -> String {
+        match self {
+            Self::Starting { tries } | Self::Backoff { tries } => format!(" tries:{tries}"),
+            Self::Running { pid } | Self::Stopping { pid } | Self::Stopped { pid } => format!(" pid:{pid}"),
+            Self::Exited { expected, pid } => format!(" expected:{} pid:{pid}", i32::from(expected)),
+            Self::Fatal | Self::Unknown => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_supervisors() {
+        let name = ProcessName::new("g", "p");
+        let state = |from, to| Event::ProcessState { name: name.clone(), from, to };
+        let source = |channel| Source { name: name.clone(), pid: 7, channel };
+        let cases = [
+            (
+                state(ProcessState::Stopped, StateChange::Starting { tries: 0 }),
+                "PROCESS_STATE_STARTING",
+                "processname:p groupname:g from_state:STOPPED tries:0",
+            ),
+            (
+                state(ProcessState::Starting, StateChange::Running { pid: 7 }),
+                "PROCESS_STATE_RUNNING",
+                "processname:p groupname:g from_state:STARTING pid:7",
+            ),
+            (
+                state(ProcessState::Running, StateChange::Exited { expected: false, pid: 7 }),
+                "PROCESS_STATE_EXITED",
+                "processname:p groupname:g from_state:RUNNING expected:0 pid:7",
+            ),
+            (
+                state(ProcessState::Backoff, StateChange::Fatal),
+                "PROCESS_STATE_FATAL",
+                "processname:p groupname:g from_state:BACKOFF",
+            ),
+            (Event::SupervisorState(SupervisorState::Restarting), "SUPERVISOR_STATE_CHANGE_STOPPING", ""),
+            (Event::GroupAdded("g".into()), "PROCESS_GROUP_ADDED", "groupname:g\n"),
+            (
+                Event::RemoteCommunication { kind: "t".into(), data: "d".into() },
+                "REMOTE_COMMUNICATION",
+                "type:t\nd",
+            ),
+            (
+                Event::ProcessLog { from: source(Channel::Stderr), data: b"x\n".to_vec() },
+                "PROCESS_LOG_STDERR",
+                "processname:p groupname:g pid:7 channel:stderr\nx\n",
+            ),
+            (
+                Event::ProcessCommunication { from: source(Channel::Stdout), data: b"\xff".to_vec() },
+                "PROCESS_COMMUNICATION_STDOUT",
+                "processname:p groupname:g pid:7\nUndecodable: b'\\xff'",
+            ),
+            (Event::Tick { period: Period::Tick60, when: 120 }, "TICK_60", "when:120"),
+        ];
+        for (event, kind, payload) in cases {
+            assert_eq!((event.kind().name(), event.payload().as_str()), (kind, payload));
         }
     }
 }

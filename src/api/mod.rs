@@ -4,6 +4,7 @@
 //! *Tested:* beside each type.
 
 pub mod event;
+pub mod event_kind;
 pub mod fault;
 pub mod info;
 pub mod names;
@@ -11,10 +12,12 @@ pub mod notice;
 pub mod request;
 pub mod signal;
 pub mod state;
+pub mod text;
 pub mod time;
 pub mod wait_status;
 
-pub use event::Event;
+pub use event::{Channel, Event};
+pub use event_kind::EventKind;
 pub use fault::{Fault, FaultCode};
 pub use info::{ConfigInfo, ProcessInfo, ProcessResult, RereadResult};
 pub use names::{ProcessName, Target};

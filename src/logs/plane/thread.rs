@@ -8,6 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 
 use super::{ChannelId, ChannelSpec, Command, Notify, PlaneEvent, SharedFile};
+use crate::api::text::decoded;
 use crate::api::{Level, Notice};
 use crate::logs::ansi::Stripper;
 use crate::logs::rotate::clear_closed;
@@ -233,30 +234,8 @@ impl Channel {
         }
         if let Some(channel) = self.repeated_as {
             let output =
-                Notice::Output { name: self.name.clone(), channel: channel.into(), text: as_text(bytes) };
+                Notice::Output { name: self.name.clone(), channel: channel.into(), text: decoded(bytes) };
             notify(PlaneEvent::Note(output));
         }
     }
-}
-
-/// The bytes as text; what is not UTF-8 as Python writes bytes (Supervisor 4.3 `dispatchers.py`, `_log`).
-fn as_text(bytes: &[u8]) -> String {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.to_owned();
-    }
-    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
-    let mut text = format!("Undecodable: b{quote}");
-    for byte in bytes {
-        match byte {
-            b'\t' => text.push_str("\\t"),
-            b'\n' => text.push_str("\\n"),
-            b'\r' => text.push_str("\\r"),
-            b'\\' => text.push_str("\\\\"),
-            b' '..=b'~' if char::from(*byte) == quote => text.extend(['\\', quote]),
-            b' '..=b'~' => text.push(char::from(*byte)),
-            _ => text.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    text.push(quote);
-    text
 }
