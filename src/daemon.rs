@@ -15,7 +15,7 @@ use crate::config::spec::{DaemonSpec, ServerAddress, ServerSpec};
 use crate::control::http::bind::{SocketFile, bind};
 use crate::control::http::{Listener, serve};
 use crate::control::xmlrpc::Interface;
-use crate::engine::{Errand, Input};
+use crate::engine::{Errand, Input, ProcessId};
 use crate::logs::main_log::{MainLog, MainLogSpec};
 use crate::logs::plane::{Plane, PlaneEvent};
 use crate::runtime::children::Surroundings;
@@ -329,6 +329,11 @@ fn tell(event: PlaneEvent, facts: &mpsc::UnboundedSender<Fact>, log: &MainLog) {
             let outcome = outcome.map_err(|problem| Fault::new(FaultCode::Failed, problem));
             Fact::Input(Input::Done { errand: Errand(token), outcome })
         }
+        PlaneEvent::Observed(event, claim) => Fact::Heard(Input::Observed(event), claim),
+        PlaneEvent::Listener(id, bytes, claim) => {
+            Fact::Heard(Input::ListenerWrote { id: ProcessId(id), bytes: Some(bytes) }, claim)
+        }
+        PlaneEvent::Flooded(id) => Fact::Input(Input::ListenerWrote { id: ProcessId(id), bytes: None }),
         PlaneEvent::Note(notice) => return log.note(&notice),
     };
     // A loop that has ended wants no facts.

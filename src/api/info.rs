@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{Fault, FaultCode};
 use super::names::ProcessName;
-use super::state::ProcessState;
+use super::state::{ListenerState, ProcessState};
 use super::time::{Mono, WallSecs};
 
 /// What is known of one process (Supervisor 4.3 `rpcinterface.py`, `getProcessInfo`).
@@ -32,6 +32,8 @@ pub struct ProcessInfo {
     pub stdout_logfile: Option<PathBuf>,
     /// Where its stderr goes, if to a file.
     pub stderr_logfile: Option<PathBuf>,
+    /// Where it stands as an event listener, if it is one.
+    pub listener: Option<ListenerState>,
 }
 
 /// What is configured for one process (Supervisor 4.3 `rpcinterface.py`, `getAllConfigInfo`): its spec, with its group.

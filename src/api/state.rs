@@ -117,3 +117,29 @@ impl SupervisorState {
         }
     }
 }
+
+/// Where an event listener stands in its protocol (Supervisor 4.3 `states.py`, `EventListenerStates`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ListenerState {
+    /// It has not said yet that it is ready.
+    Acknowledged,
+    /// It waits for an event.
+    Ready,
+    /// It was sent an event, and has not answered.
+    Busy,
+    /// It broke the protocol, and is sent no more.
+    Unknown,
+}
+
+impl ListenerState {
+    /// The word in the main log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "ACKNOWLEDGED",
+            Self::Ready => "READY",
+            Self::Busy => "BUSY",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}

@@ -9,6 +9,7 @@ pub mod environment;
 pub mod error;
 pub mod expand;
 pub mod ini;
+mod listener;
 pub mod load;
 pub mod machine;
 mod program;

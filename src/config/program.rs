@@ -6,8 +6,8 @@ use super::expand::Value;
 use super::load::Context;
 use super::reader::Reader;
 use super::section::Section;
-use super::spec::{AutoRestart, DaemonSpec, GroupSpec, LogSpec, LogTarget, ProcessSpec};
-use super::{environment, value};
+use super::spec::{AutoRestart, DaemonSpec, GroupKind, GroupSpec, LogSpec, LogTarget, ProcessSpec};
+use super::{environment, listener, value};
 use crate::api::Signal;
 
 pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupSpec> {
@@ -24,17 +24,15 @@ pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupS
                 let mut processes = processes(context, daemon, &section, &name, &name);
                 processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
                 let priority = processes.first().map_or(999, |process| process.priority);
-                groups.push(GroupSpec { name, priority, processes });
+                groups.push(GroupSpec { name, priority, processes, kind: GroupKind::Programs });
             }
         }
     }
-    for kind in ["eventlistener:", "fcgi-program:"] {
-        for section in context.sections_named(kind) {
-            let (name, file, line) = (&section.name, section.file.display(), section.line);
-            let warning =
-                format!("[{name}] is not supported yet, and is left out (file: '{file}', line {line})");
-            context.warnings.push(warning);
-        }
+    groups.extend(listener::read(context, daemon));
+    for section in context.sections_named("fcgi-program:") {
+        let (name, file, line) = (&section.name, section.file.display(), section.line);
+        let warning = format!("[{name}] is not supported yet, and is left out (file: '{file}', line {line})");
+        context.warnings.push(warning);
     }
     groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     groups
@@ -68,13 +66,13 @@ fn explicit_groups(
             grouped.push(program);
         }
         members.sort_by_key(|process| process.priority);
-        groups.push(GroupSpec { name, priority, processes: members });
+        groups.push(GroupSpec { name, priority, processes: members, kind: GroupKind::Programs });
     }
     groups
 }
 
 /// The processes of one section, in one group.
-fn processes(
+pub(super) fn processes(
     context: &mut Context<'_>,
     daemon: &DaemonSpec,
     section: &Section,

@@ -55,6 +55,13 @@ pub(super) fn remedy(option: &str, problem: &str) -> Option<String> {
         "programs" => "name programs that have a [program:x] section, separated by commas",
         "process_name" => "use for example process_name=%(program_name)s_%(process_num)02d",
         "command" => "add a line command=/path/to/program and its arguments",
+        "events" => {
+            "name kinds of events, as in PROCESS_STATE, TICK_60 or EVENT for all, separated by commas"
+        }
+        "buffer_size" => "use a whole number, 1 or more",
+        "result_handler" => {
+            "leave it out: handlers written in Python cannot be loaded, OK and anything else are told apart"
+        }
         "port" => "use host:port, as in 127.0.0.1:9001",
         "supervisor.rpcinterface_factory" => {
             "use supervisor.rpcinterface:make_main_rpcinterface; interfaces written in Python cannot be loaded"

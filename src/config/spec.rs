@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Level, Signal};
+use crate::api::{EventKind, Level, Signal};
 
 /// `[supervisord]` and the servers (contract of Supervisor 4.3 `options.py`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,28 @@ pub struct GroupSpec {
     /// Its processes, in autostart order: (priority, name) in a program's own group, (priority, order of `programs=`) in a
     /// `[group:x]`.
     pub processes: Vec<ProcessSpec>,
+    /// What its processes are.
+    #[serde(default)]
+    pub kind: GroupKind,
+}
+
+/// What the processes of a group are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GroupKind {
+    /// Programs.
+    #[default]
+    Programs,
+    /// Event listeners, one pool: an `[eventlistener:x]`.
+    Listeners(PoolSpec),
+}
+
+/// Which events a pool of listeners is told, and how many may wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolSpec {
+    /// Whatever one of these covers; sorted, each once.
+    pub events: Vec<EventKind>,
+    /// Events that may wait before the oldest is discarded; 1 or more.
+    pub buffer_size: usize,
 }
 
 /// `autorestart=`.

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::api::{ConfigInfo, Now, ProcessInfo, ProcessResult, ProcessState, RereadResult, WallSecs};
+use crate::api::{
+    ConfigInfo, ListenerState, Now, ProcessInfo, ProcessResult, ProcessState, RereadResult, WallSecs,
+};
 use crate::config::spec::{LogTarget, ProcessSpec};
 use crate::wire::xmlrpc::Value;
 
@@ -16,7 +18,11 @@ pub fn description(info: &ProcessInfo, now: Now) -> String {
     match info.state {
         ProcessState::Running => {
             let since = info.since.unwrap_or(now.mono);
-            format!("pid {}, uptime {}", info.pid, uptime(now.mono.since(since).as_secs()))
+            let mut text = format!("pid {}, uptime {}", info.pid, uptime(now.mono.since(since).as_secs()));
+            if info.listener == Some(ListenerState::Unknown) {
+                text.push_str(", broke the event listener protocol (UNKNOWN)");
+            }
+            text
         }
         ProcessState::Fatal | ProcessState::Backoff if info.spawnerr.is_empty() => {
             format!("unknown error (try \"tail {}\")", info.name.process)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Errand, Ticket};
+use super::pool::Pending;
 use super::process::ProcessId;
 use crate::api::{Event, Fault, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::spec::ProcessSpec;
@@ -15,8 +16,17 @@ use crate::config::spec::ProcessSpec;
 pub enum Effect {
     /// Write a line to the main log.
     Note(Notice),
-    /// Tell whoever listens.
-    Publish(Event),
+    /// Tell whoever listens, but for the event listeners, who are told by `Deliver`.
+    Publish(Arc<Event>),
+    /// Write an event to a listener's stdin; answer `Undelivered` if it is closed.
+    Deliver {
+        /// To whom.
+        id: ProcessId,
+        /// Its pool.
+        pool: String,
+        /// What.
+        pending: Pending,
+    },
     /// Answer a request.
     Reply {
         /// Which.
@@ -52,6 +62,8 @@ pub enum Effect {
         stdout: Option<PathBuf>,
         /// File of its stderr.
         stderr: Option<PathBuf>,
+        /// Its stdout is the event listener protocol: tell it as `ListenerWrote`.
+        listener: bool,
     },
     /// Open the gate: the process becomes the program. If we die before, it ends by itself and never was.
     Release {

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::listener::Listener;
+use super::pool::Pool;
 use super::process::{Process, ProcessId};
 use super::{Effect, Engine};
 use crate::api::{Event, Fault, FaultCode, Now};
-use crate::config::spec::GroupSpec;
+use crate::config::spec::{GroupKind, GroupSpec};
 
 /// A group that is active: what it was made from, and its processes in start order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +16,8 @@ pub struct Group {
     pub spec: GroupSpec,
     /// Its processes, in start order.
     pub members: Vec<ProcessId>,
+    /// What waits for its listeners, if its processes are event listeners.
+    pub pool: Option<Pool>,
 }
 
 impl Engine {
@@ -22,7 +26,7 @@ impl Engine {
             // Of two groups with one name the first is active, as in Supervisor.
             let _ = self.add_group(spec);
         }
-        self.effects.push_back(Effect::Publish(Event::SupervisorState(self.mood)));
+        self.publish(Event::SupervisorState(self.mood));
         self.turn(now);
     }
 
@@ -30,11 +34,13 @@ impl Engine {
         if self.groups.iter().any(|group| group.spec.name == spec.name) {
             return Err(Fault::new(FaultCode::AlreadyAdded, spec.name));
         }
+        let is_pool = matches!(spec.kind, GroupKind::Listeners(_));
         let mut members = Vec::with_capacity(spec.processes.len());
         for process in &spec.processes {
             let id = ProcessId(self.next_process);
             self.next_process += 1;
-            let process = Process::new(id, &spec.name, process.clone());
+            let mut process = Process::new(id, &spec.name, process.clone());
+            process.listener = is_pool.then(Listener::default);
             self.effects.push_back(Effect::PrepareLogs {
                 id,
                 name: process.name.clone(),
@@ -43,9 +49,11 @@ impl Engine {
             self.processes.insert(id, process);
             members.push(id);
         }
-        self.effects.push_back(Effect::Publish(Event::GroupAdded(spec.name.clone())));
         let place = self.groups.partition_point(|group| group.spec.priority <= spec.priority);
-        self.groups.insert(place, Group { spec, members });
+        let (name, pool) = (spec.name.clone(), is_pool.then(Pool::default));
+        self.groups.insert(place, Group { spec, members, pool });
+        // Last, since a pool is told of its own group as well.
+        self.publish(Event::GroupAdded(name));
         Ok(())
     }
 
@@ -60,7 +68,7 @@ impl Engine {
             self.processes.remove(&id);
             self.effects.push_back(Effect::Forget { id });
         }
-        self.effects.push_back(Effect::Publish(Event::GroupRemoved(name.to_owned())));
+        self.publish(Event::GroupRemoved(name.to_owned()));
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{Errand, Ticket};
 use super::process::ProcessId;
-use crate::api::{Fault, Request, Signal, WaitStatus};
+use crate::api::{Event, Fault, Request, Signal, WaitStatus};
 use crate::config::spec::GroupSpec;
 
 /// Something that happened. From the driver to the engine.
@@ -74,6 +74,22 @@ pub enum Input {
         /// The groups, or every problem as one text.
         outcome: Result<Vec<GroupSpec>, String>,
     },
+    /// A listener wrote to its stdout; `None`: more than could be taken in.
+    ListenerWrote {
+        /// Which.
+        id: ProcessId,
+        /// What.
+        bytes: Option<Vec<u8>>,
+    },
+    /// An event could not be written to a listener's stdin, which is closed; answers `Effect::Deliver`.
+    Undelivered {
+        /// To whom.
+        id: ProcessId,
+        /// Its number among all events.
+        serial: u64,
+    },
+    /// Something happened that listeners may want to know: output of a process.
+    Observed(Event),
     /// A signal came to the daemon.
     SignalReceived(Signal),
     /// The time that `Engine::deadline` named has come.

@@ -20,11 +20,15 @@ mod effect;
 mod group;
 mod input;
 mod ledger;
+mod listener;
+mod pool;
 mod process;
 mod requests;
 mod shutdown;
 mod transitions;
 
+#[cfg(test)]
+mod pool_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -38,11 +42,14 @@ pub use effect::{Effect, LoadReason};
 pub use group::Group;
 pub use input::Input;
 pub use ledger::{Errand, Ticket, Waiter};
+pub use listener::Listener;
+pub use pool::{Pending, Pool};
 pub use process::{Phase, Process, ProcessId};
 
 use crate::api::{Fault, Mono, Notice, Now, ProcessInfo, ProcessName, Reply, SupervisorState};
 use crate::config::spec::GroupSpec;
 use ledger::Ledger;
+use shutdown::LastWords;
 
 /// All decisions for all programs. Plain data: saving it is serialising it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +62,16 @@ pub struct Engine {
     configured: Vec<GroupSpec>,
     ledger: Ledger,
     next_process: u64,
+    /// Number of the next event that a pool accepts.
+    next_event: u64,
+    /// The slice of each tick's period that was seen last.
+    ticks: [Option<i64>; 3],
+    /// When the next tick comes that a pool waits for.
+    tick_due: Option<Mono>,
     /// When `waiting for … to die` was last said; `None` unless stopping.
     last_report: Option<Mono>,
+    /// Whether busy listeners hold up the end.
+    last_words: LastWords,
     /// The last deed, [`Effect::Finish`], was decided.
     finished: bool,
     #[serde(skip)]
@@ -74,10 +89,27 @@ impl Engine {
             configured,
             ledger: Ledger::default(),
             next_process: 1,
+            next_event: 0,
+            ticks: [None; 3],
+            tick_due: None,
             last_report: None,
+            last_words: LastWords::NotYet,
             finished: false,
             effects: VecDeque::new(),
         }
+    }
+
+    /// Goes on counting events where a former life of the daemon ended: serials outlive a restart.
+    #[must_use]
+    pub fn counting_events_from(mut self, serial: u64) -> Self {
+        self.next_event = serial;
+        self
+    }
+
+    /// Number of the next event that a pool accepts.
+    #[must_use]
+    pub fn next_event(&self) -> u64 {
+        self.next_event
     }
 
     /// Takes in one fact. What follows from it is in the effects.
@@ -93,6 +125,9 @@ impl Engine {
             Input::Done { errand, outcome } => self.errand_done(now, errand, outcome),
             Input::Loaded { errand, outcome } => self.loaded(now, errand, outcome),
             Input::SignalReceived(signal) => self.signal_received(signal),
+            Input::ListenerWrote { id, bytes } => self.listener_wrote(now, id, bytes.as_deref()),
+            Input::Undelivered { id, serial } => self.undelivered(id, serial),
+            Input::Observed(event) => self.publish(event),
             Input::DeadlineReached => {}
         }
         self.turn(now);
@@ -110,7 +145,7 @@ impl Engine {
             return None;
         }
         let phases = self.processes.values().filter_map(Process::deadline);
-        phases.chain(self.report_deadline()).min()
+        phases.chain(self.report_deadline()).chain(self.tick_due).chain(self.last_words_deadline()).min()
     }
 
     /// What the supervisor as a whole is doing.
@@ -152,12 +187,14 @@ impl Engine {
 
     /// What every later fact has in common: whatever is due by now is done.
     fn turn(&mut self, now: Now) {
+        self.tick(now);
         for id in self.by_priority() {
             self.transition(now, id);
         }
         if self.mood != SupervisorState::Running {
             self.continue_shutdown(now);
         }
+        self.dispatch();
     }
 
     /// All processes: groups by priority, within a group by priority.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::Waiter;
+use super::listener::Listener;
 use crate::api::{Mono, ProcessInfo, ProcessName, ProcessState, WallSecs};
 use crate::config::spec::{LogTarget, ProcessSpec};
 
@@ -89,6 +90,8 @@ pub struct Process {
     pub stdout_logfile: Option<PathBuf>,
     /// File of its stderr.
     pub stderr_logfile: Option<PathBuf>,
+    /// What it said as an event listener, if it is one.
+    pub listener: Option<Listener>,
     /// Told when it has a pid, or will not.
     pub launch_waiters: Vec<Waiter>,
     /// Told when it runs, or will not.
@@ -125,6 +128,7 @@ impl Process {
             ended: None,
             exitstatus: None,
             spawnerr: None,
+            listener: None,
             launch_waiters: Vec::new(),
             start_waiters: Vec::new(),
             stop_waiters: Vec::new(),
@@ -161,9 +165,17 @@ impl Process {
         }
     }
 
-    /// When something is due, by the phase alone.
+    /// When something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
+        let live = matches!(self.phase, Phase::Starting { .. } | Phase::Running { .. });
+        let penance = self.listener.as_ref().filter(|_| live).and_then(|listener| listener.restart_at);
+        self.phase_deadline().into_iter().chain(penance).min()
+    }
+
+    /// When something is due, by the phase alone.
+    #[must_use]
+    pub fn phase_deadline(&self) -> Option<Mono> {
         match self.phase {
             Phase::Starting { since, .. } => Some(since + seconds(self.spec.startsecs)),
             Phase::Stopping { kill_at, .. } => Some(kill_at),
@@ -191,6 +203,7 @@ impl Process {
             pid: self.pid().unwrap_or(0),
             stdout_logfile: self.stdout_logfile.clone(),
             stderr_logfile: self.stderr_logfile.clone(),
+            listener: self.listener.as_ref().map(|listener| listener.state),
         }
     }
 }

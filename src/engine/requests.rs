@@ -44,7 +44,7 @@ impl Engine {
             }
             Request::SendStdin { name, data } => self.send_stdin(ticket, &name, data),
             Request::RemoteEvent { kind, data } => {
-                self.effects.push_back(Effect::Publish(Event::RemoteCommunication { kind, data }));
+                self.publish(Event::RemoteCommunication { kind, data });
                 self.reply(ticket, Ok(Reply::Done));
             }
             Request::ReopenLogs => {

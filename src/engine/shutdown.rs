@@ -2,12 +2,25 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::process::{Phase, ProcessId};
 use super::{Effect, Engine};
 use crate::api::{Event, Mono, Notice, Now, ProcessState, SupervisorState};
 
 /// How often `waiting for … to die` is said.
 const REPORT_EVERY: Duration = Duration::from_secs(3);
+
+/// How long listeners may go on with events while nothing but them is left.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How far a shutdown's wait for busy listeners has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum LastWords {
+    NotYet,
+    Until(Mono),
+    Over,
+}
 
 impl Engine {
     /// Stops the next priority when the one before is done, and ends when all are.
@@ -16,7 +29,7 @@ impl Engine {
             return;
         }
         if self.last_report.is_none() {
-            self.effects.push_back(Effect::Publish(Event::SupervisorState(self.mood)));
+            self.publish(Event::SupervisorState(self.mood));
             self.report(now);
         }
         // Nothing is tried again, whatever its priority: a retry that never comes must not be waited for.
@@ -25,6 +38,10 @@ impl Engine {
             self.abandon(id);
         }
         for level in self.levels() {
+            if self.listeners_have_their_say(now, &level) {
+                self.report_again(now);
+                return;
+            }
             for id in &level {
                 self.stop_for_shutdown(now, *id);
             }
@@ -35,6 +52,26 @@ impl Engine {
         }
         self.finished = true;
         self.effects.push_back(Effect::Finish(self.mood));
+    }
+
+    /// Listeners that are at work are not stopped at once: what they are told last is how everything ended.
+    fn listeners_have_their_say(&mut self, now: Now, level: &[ProcessId]) -> bool {
+        if !self.at_work(level) {
+            return false;
+        }
+        match self.last_words {
+            LastWords::NotYet => self.last_words = LastWords::Until(now.mono + LAST_WORDS),
+            LastWords::Until(end) if end <= now.mono => self.last_words = LastWords::Over,
+            LastWords::Until(_) | LastWords::Over => {}
+        }
+        matches!(self.last_words, LastWords::Until(_))
+    }
+
+    pub(super) fn last_words_deadline(&self) -> Option<Mono> {
+        match self.last_words {
+            LastWords::Until(end) => Some(end),
+            LastWords::NotYet | LastWords::Over => None,
+        }
     }
 
     pub(super) fn report_deadline(&self) -> Option<Mono> {

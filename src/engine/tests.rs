@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::api::{FaultCode, Level, Request, Signal, Target, WaitStatus, WallSecs};
-use crate::config::spec::{AutoRestart, LogSpec, LogTarget, ProcessSpec};
+use crate::config::spec::{AutoRestart, GroupKind, LogSpec, LogTarget, ProcessSpec};
 
 pub(super) fn program(name: &str) -> ProcessSpec {
     let log = LogSpec {
@@ -41,7 +41,7 @@ pub(super) fn program(name: &str) -> ProcessSpec {
 }
 
 pub(super) fn group(name: &str, priority: i64, processes: Vec<ProcessSpec>) -> GroupSpec {
-    GroupSpec { name: name.to_owned(), priority, processes }
+    GroupSpec { name: name.to_owned(), priority, processes, kind: GroupKind::Programs }
 }
 
 /// A world in which every fork succeeds at once; pids count from 100.

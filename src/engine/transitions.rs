@@ -22,7 +22,7 @@ impl Engine {
     /// Does what is due for a process by now.
     pub(super) fn transition(&mut self, now: Now, id: ProcessId) {
         let Some(process) = self.processes.get(&id) else { return };
-        let due = process.deadline().is_some_and(|deadline| deadline <= now.mono);
+        let due = process.phase_deadline().is_some_and(|deadline| deadline <= now.mono);
         match process.phase {
             Phase::Stopped if process.spec.autostart && process.started.is_none() && process.prepared => {
                 self.spawn_if_allowed(now, id);
@@ -32,6 +32,7 @@ impl Engine {
             Phase::Backoff { .. } if due => self.spawn_if_allowed(now, id),
             Phase::Starting { pid, .. } if due => self.up(id, pid, true),
             Phase::Stopping { pid, .. } if due => self.kill_hard(now, id, pid),
+            Phase::Starting { .. } | Phase::Running { .. } => self.restart_listener(now, id),
             _ => {}
         }
     }
@@ -47,12 +48,16 @@ impl Engine {
         process.spawnerr = None;
         process.exitstatus = None;
         process.started = Some((now.mono, now.wall));
+        if let Some(listener) = &mut process.listener {
+            listener.begin();
+        }
         let effect = Effect::Spawn {
             id,
             name: process.name.clone(),
             spec: process.spec.clone(),
             stdout: process.stdout_logfile.clone(),
             stderr: process.stderr_logfile.clone(),
+            listener: process.listener.is_some(),
         };
         let tries = process.tries;
         self.enter(id, Phase::Spawning { stop: false }, StateChange::Starting { tries });
@@ -66,7 +71,7 @@ impl Engine {
         process.phase = phase;
         debug_assert_eq!(process.state(), to.state(), "phase and event must agree");
         let name = process.name.clone();
-        self.effects.push_back(Effect::Publish(Event::ProcessState { name, from, to }));
+        self.publish(Event::ProcessState { name, from, to });
     }
 
     pub(super) fn spawned(&mut self, now: Now, id: ProcessId, pid: i32) {
@@ -152,6 +157,7 @@ impl Engine {
             }
             _ => self.ended_by_itself(now, id, pid, status, failure),
         }
+        self.take_back(id);
     }
 
     fn ended_by_request(&mut self, now: Now, id: ProcessId, pid: i32, status: WaitStatus) {

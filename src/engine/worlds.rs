@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::tests::{group, program};
 use super::*;
-use crate::api::{FaultCode, Request, Signal, Target, WaitStatus, WallSecs};
-use crate::config::spec::{AutoRestart, ProcessSpec};
+use crate::api::{EventKind, FaultCode, Request, Signal, Target, WaitStatus, WallSecs};
+use crate::config::spec::{AutoRestart, GroupKind, PoolSpec, ProcessSpec};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -16,6 +16,7 @@ enum Step {
     Exit(u8, i32),
     Pass(u16),
     Reload(bool),
+    Say(u8, u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -24,6 +25,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (any::<u8>(), 0..3_i32).prop_map(|(whom, code)| Step::Exit(whom, code)),
         3 => (0..3000_u16).prop_map(Step::Pass),
         1 => any::<bool>().prop_map(Step::Reload),
+        4 => (any::<u8>(), any::<u8>()).prop_map(|(whom, what)| Step::Say(whom, what)),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -47,9 +49,16 @@ fn specs() -> impl Strategy<Value = Vec<GroupSpec>> {
             let named = named.map(|(n, spec)| ProcessSpec { name: format!("p{n}"), ..spec });
             group(&format!("g{at}"), priority, named.collect())
         };
-        groups.into_iter().enumerate().map(name).collect()
+        let mut groups: Vec<GroupSpec> = groups.into_iter().enumerate().map(name).collect();
+        let events = vec![EventKind::ProcessState, EventKind::ProcessGroup, EventKind::Tick5];
+        groups[0].kind = GroupKind::Listeners(PoolSpec { events, buffer_size: 3 });
+        groups
     })
 }
+
+/// What a listener may say, and whether that is OK to what it was told.
+const SAYINGS: [(&str, bool); 5] =
+    [("READY\n", false), ("RESULT 2\nOK", true), ("RESULT 4\nFAIL", false), ("nonsense", false), ("", false)];
 
 /// What is really so, kept beside what the engine believes.
 struct World {
@@ -59,6 +68,9 @@ struct World {
     live: BTreeMap<i32, ProcessId>,
     loads: Vec<Errand>,
     open: BTreeSet<Ticket>,
+    /// What each listener was told and has not answered.
+    told: BTreeMap<ProcessId, u64>,
+    acknowledged: BTreeSet<u64>,
     tickets: u64,
     next_pid: i32,
     deaf: bool,
@@ -114,6 +126,15 @@ impl World {
             Effect::ClearLogs { errand, .. }
             | Effect::ClearMainLog { errand }
             | Effect::SendStdin { errand, .. } => Some(Input::Done { errand, outcome: Ok(()) }),
+            Effect::Deliver { id, pending, .. } => {
+                assert!(self.live.values().any(|live| *live == id), "only the living are told");
+                assert!(!self.acknowledged.contains(&pending.serial), "no acknowledged event is repeated");
+                if pending.serial % 5 == 4 {
+                    return Some(Input::Undelivered { id, serial: pending.serial });
+                }
+                assert!(self.told.insert(id, pending.serial).is_none(), "one event at a time");
+                None
+            }
             Effect::Forget { id } => {
                 assert!(self.live.values().all(|live| *live != id), "no process is forgotten alive");
                 None
@@ -129,6 +150,7 @@ impl World {
 
     fn dies(&mut self, pid: i32, code: i32) -> Option<Input> {
         let id = self.live.remove(&pid)?;
+        self.told.remove(&id);
         Some(Input::Exited { id, status: WaitStatus::Exited(code), failure: None })
     }
 
@@ -154,6 +176,7 @@ impl World {
                 self.now.mono = self.now.mono + Duration::from_millis(u64::from(*millis));
                 self.tell(Input::DeadlineReached);
             }
+            Step::Say(whom, what) => self.say(*whom, *what),
             Step::Reload(good) => {
                 if let Some(errand) = self.loads.pop() {
                     let outcome = if *good { Ok(self.wanted.clone()) } else { Err("broken".into()) };
@@ -161,6 +184,18 @@ impl World {
                 }
             }
         }
+    }
+
+    fn say(&mut self, whom: u8, what: u8) {
+        let listeners = self.engine.processes().filter(|p| p.listener.is_some() && p.pid().is_some());
+        let listeners: Vec<_> = listeners.map(|p| p.id).collect();
+        let Some(id) = listeners.get(usize::from(whom) % listeners.len().max(1)).copied() else { return };
+        let (text, ok) = SAYINGS[usize::from(what) % SAYINGS.len()];
+        let told =
+            if text.starts_with("RESULT") || text == "nonsense" { self.told.remove(&id) } else { None };
+        self.acknowledged.extend(told.filter(|_| ok));
+        // Whatever it says out of turn ends its part in the protocol.
+        self.tell(Input::ListenerWrote { id, bytes: Some(text.as_bytes().to_vec()) });
     }
 
     fn ask(&mut self, verb: u8, whom: u8, wait: bool) {
@@ -219,6 +254,8 @@ proptest! {
             live: BTreeMap::new(),
             loads: Vec::new(),
             open: BTreeSet::new(),
+            told: BTreeMap::new(),
+            acknowledged: BTreeSet::new(),
             tickets: 0,
             next_pid: 100,
             deaf,

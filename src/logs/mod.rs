@@ -5,6 +5,7 @@
 //! *Tested:* beside each file.
 
 pub mod ansi;
+pub mod capture;
 pub mod main_log;
 pub mod plane;
 pub mod read;

@@ -12,8 +12,13 @@ use std::thread::JoinHandle;
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::sink::FileSink;
-use crate::api::Notice;
+pub use budget::{Budget, Claim};
 
+use crate::api::event::Source;
+use crate::api::{Event, Notice};
+
+mod budget;
+mod channel;
 mod thread;
 
 /// A stream of one child, as its owner numbers it; never used again.
@@ -21,10 +26,12 @@ mod thread;
 pub struct ChannelId(pub u64);
 
 /// Where a stream goes.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ChannelSpec {
-    /// The process, for syslog.
-    pub name: String,
+    /// Whose stream, and which.
+    pub source: Source,
+    /// What is made of it.
+    pub purpose: Purpose,
     /// The file; `None`: none.
     pub target: Option<PathBuf>,
     /// Bytes at which it is rotated; 0 or less: never.
@@ -35,17 +42,37 @@ pub struct ChannelSpec {
     pub strip_ansi: bool,
     /// Send its lines to syslog.
     pub syslog: bool,
-    /// `stdout` or `stderr` when the main log repeats it (`loglevel=debug`).
-    pub repeated_as: Option<&'static str>,
+    /// The main log repeats it (`loglevel=debug`).
+    pub repeat: bool,
+}
+
+/// What is made of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A log.
+    Program {
+        /// Bytes of a message in capture mode; 0: no captures.
+        capture: usize,
+        /// Every read is an event.
+        events: bool,
+    },
+    /// The stdout of an event listener: a protocol, and a log. With its owner's number for it.
+    Listener(u64),
 }
 
 /// What the data plane tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum PlaneEvent {
     /// The channels of that drain are written out and closed.
     Drained(u64),
     /// The logs of that clear are empty, or one could not be emptied.
     Cleared(u64, Result<(), String>),
+    /// A process wrote something that event listeners may want to know.
+    Observed(Event, Claim),
+    /// An event listener said something.
+    Listener(u64, Vec<u8>, Claim),
+    /// An event listener said more than could be taken in.
+    Flooded(u64),
     /// A line for the main log. Only told on the plane's thread, which may wait for a disk.
     Note(Notice),
 }

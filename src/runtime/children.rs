@@ -6,10 +6,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::api::event::{Channel, Source};
 use crate::api::{Fault, FaultCode, Level, Mono, Notice, ProcessName, Signal, WaitStatus};
-use crate::config::spec::ProcessSpec;
+use crate::config::spec::{LogSpec, ProcessSpec};
 use crate::engine::{Input, ProcessId};
-use crate::logs::plane::{ChannelId, ChannelSpec, Plane};
+use crate::logs::plane::{ChannelId, ChannelSpec, Plane, Purpose};
 use crate::system::clock;
 use crate::system::epoll::{Epoll, Interest};
 use crate::system::pidfd::{PidFd, kill_group, reap_strangers};
@@ -41,6 +42,24 @@ struct Child {
     user: Option<String>,
     program: String,
     ended: Option<Ended>,
+}
+
+/// What to start.
+pub(super) struct Order<'a> {
+    pub(super) id: ProcessId,
+    pub(super) name: &'a ProcessName,
+    pub(super) spec: &'a ProcessSpec,
+    /// File of its stdout.
+    pub(super) stdout: Option<PathBuf>,
+    /// File of its stderr.
+    pub(super) stderr: Option<PathBuf>,
+    /// Its stdout is the event listener protocol.
+    pub(super) listener: bool,
+}
+
+fn purpose(log: &LogSpec, listener: Option<ProcessId>) -> Purpose {
+    let capture = usize::try_from(log.capture_maxbytes).unwrap_or(0);
+    listener.map_or(Purpose::Program { capture, events: log.events_enabled }, |id| Purpose::Listener(id.0))
 }
 
 struct Ended {
@@ -75,46 +94,38 @@ impl Children {
     }
 
     /// Forks a process, which waits at its gate.
-    pub(super) fn spawn(
-        &mut self,
-        poll: &Epoll,
-        id: ProcessId,
-        name: &ProcessName,
-        spec: &ProcessSpec,
-        files: [Option<PathBuf>; 2],
-    ) -> Input {
-        match self.try_spawn(poll, id, name, spec, files) {
+    pub(super) fn spawn(&mut self, poll: &Epoll, order: Order<'_>) -> Input {
+        let id = order.id;
+        match self.try_spawn(poll, order) {
             Ok(pid) => Input::Spawned { id, pid },
             Err(reason) => Input::SpawnFailed { id, reason },
         }
     }
 
-    fn try_spawn(
-        &mut self,
-        poll: &Epoll,
-        id: ProcessId,
-        name: &ProcessName,
-        spec: &ProcessSpec,
-        [stdout, stderr]: [Option<PathBuf>; 2],
-    ) -> Result<i32, String> {
+    fn try_spawn(&mut self, poll: &Epoll, order: Order<'_>) -> Result<i32, String> {
+        let Order { id, name, spec, stdout, stderr, listener } = order;
         let Plan { plan, program } = plan::prepare(&self.surroundings, name, spec)?;
         let spawned = spawn(&plan).map_err(|error| error.text(&name.process))?;
         let trouble = |error: io::Error| dispatcher_problem(&name.process, &error);
         let Spawned { pid, pidfd, gate, report, stdin, stdout: out, stderr: err } = spawned;
         let mut channels = Vec::with_capacity(2);
-        let outputs = [("stdout", Some(out), stdout, &spec.stdout), ("stderr", err, stderr, &spec.stderr)];
+        let outputs = [
+            (Channel::Stdout, Some(out), stdout, &spec.stdout),
+            (Channel::Stderr, err, stderr, &spec.stderr),
+        ];
         for (which, fd, file, log) in outputs {
             let Some(fd) = fd else { continue };
             let channel = ChannelId(self.next_channel);
             self.next_channel += 1;
             let sink = ChannelSpec {
-                name: name.process.clone(),
+                source: Source { name: name.clone(), pid, channel: which },
+                purpose: purpose(log, (listener && which == Channel::Stdout).then_some(id)),
                 target: file,
                 maxbytes: log.maxbytes,
                 backups: log.backups,
                 strip_ansi: self.surroundings.strip_ansi,
                 syslog: log.syslog,
-                repeated_as: self.surroundings.repeat_output.then_some(which),
+                repeat: self.surroundings.repeat_output,
             };
             if let Some(plane) = &self.plane {
                 plane.open(channel, fd, sink).map_err(trouble)?;
@@ -231,7 +242,8 @@ impl Children {
         if child.stdin.is_none() {
             return Err(closed);
         }
-        if child.unsent.len() + data.len() > STDIN_LIMIT {
+        // An event is written whole or not at all, and a listener gets the next one when it has answered the last.
+        if !child.unsent.is_empty() && child.unsent.len() + data.len() > STDIN_LIMIT {
             let text = format!("stdin is full: {} bytes wait to be read", child.unsent.len());
             return Err(Fault::new(FaultCode::Failed, text));
         }

@@ -16,7 +16,7 @@ use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, S
 use crate::config::spec::GroupSpec;
 use crate::engine::{Engine, Input, LoadReason, Ticket};
 use crate::logs::main_log::MainLog;
-use crate::logs::plane::Plane;
+use crate::logs::plane::{Claim, Plane};
 use crate::system::clock;
 use crate::system::epoll::Epoll;
 use crate::systemd::notify::ServiceManager;
@@ -56,6 +56,8 @@ pub struct Parts {
 pub enum Fact {
     /// For the engine.
     Input(Input),
+    /// An event listener said something; the claim is given back when it was taken in.
+    Heard(Input, Claim),
     /// The output of an ended process was taken to its end.
     Drained(u64),
 }
@@ -199,6 +201,7 @@ impl Driver {
     fn told(&mut self, fact: Fact) {
         match fact {
             Fact::Input(input) => self.inbox.push_back(input),
+            Fact::Heard(input, _claim) => self.inbox.push_back(input),
             Fact::Drained(token) => self.children.drained(token),
         }
     }

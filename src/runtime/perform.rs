@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::children::Order;
 use super::driver::{Driver, Fact};
 use super::plan;
 use crate::api::{Event, Fault, FaultCode, Level, Notice, ProcessName, Reply};
 use crate::config::spec::{LogSpec, LogTarget, ProcessSpec};
-use crate::engine::{Effect, Errand, Input, LoadReason, ProcessId};
+use crate::engine::{Effect, Errand, Input, LoadReason, Pending, ProcessId};
 use crate::system::epoll::Epoll;
 use crate::system::files;
 
@@ -34,8 +35,9 @@ impl Driver {
                 });
                 self.inbox.push_back(Input::Done { errand, outcome });
             }
-            Effect::Spawn { id, name, spec, stdout, stderr } => {
-                let input = self.children.spawn(poll, id, &name, &spec, [stdout, stderr]);
+            Effect::Spawn { id, name, spec, stdout, stderr, listener } => {
+                let order = Order { id, name: &name, spec: &spec, stdout, stderr, listener };
+                let input = self.children.spawn(poll, order);
                 self.inbox.push_back(input);
             }
             Effect::Release { id } => self.children.release(id),
@@ -53,6 +55,12 @@ impl Driver {
             Effect::ClearMainLog { errand } => {
                 let outcome = self.log.clear();
                 self.inbox.push_back(Input::Done { errand, outcome: outcome.map_err(main_log_fault) });
+            }
+            Effect::Deliver { id, pool, pending } => {
+                let envelope = envelope(&self.children.surroundings.identifier, &pool, &pending);
+                if self.children.send_stdin(poll, id, envelope.as_bytes()).is_err() {
+                    self.inbox.push_back(Input::Undelivered { id, serial: pending.serial });
+                }
             }
             Effect::SendStdin { errand, id, data } => {
                 let outcome = self.children.send_stdin(poll, id, &data);
@@ -128,4 +136,14 @@ fn main_log_fault(error: std::io::Error) -> Fault {
         std::io::ErrorKind::NotFound => Fault::bare(FaultCode::NoFile),
         _ => Fault::new(FaultCode::Failed, error.to_string()),
     }
+}
+
+/// What a listener reads (Supervisor 4.3 `process.py`, `_eventEnvelope`). `len` counts characters, as theirs does.
+fn envelope(identifier: &str, pool: &str, pending: &Pending) -> String {
+    let payload = pending.event.payload();
+    let (serial, pool_serial, name) = (pending.serial, pending.pool_serial, pending.event.kind().name());
+    let length = payload.chars().count();
+    format!(
+        "ver:3.0 server:{identifier} serial:{serial} pool:{pool} poolserial:{pool_serial} eventname:{name} len:{length}\n{payload}"
+    )
 }

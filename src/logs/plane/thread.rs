@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 
+use super::channel::{Channel, Outcome, Output};
 use super::{ChannelId, ChannelSpec, Command, Notify, PlaneEvent, SharedFile};
-use crate::api::text::decoded;
 use crate::api::{Level, Notice};
-use crate::logs::ansi::Stripper;
 use crate::logs::rotate::clear_closed;
-use crate::logs::sink::Syslog;
 use crate::system::epoll::Interest;
 use crate::system::{Epoll, io_errno_name};
 
@@ -21,24 +19,6 @@ const BUFFER: usize = 128 * 1024;
 /// Reads after which a drain ends, though somebody (a grandchild) still writes.
 const DRAIN_READS: usize = 64;
 const WAKE: u64 = u64::MAX;
-
-struct Channel {
-    fd: OwnedFd,
-    name: String,
-    path: Option<PathBuf>,
-    file: Option<SharedFile>,
-    stripper: Option<Stripper>,
-    syslog: bool,
-    repeated_as: Option<&'static str>,
-}
-
-/// What became of a read.
-#[derive(PartialEq, Eq)]
-enum Outcome {
-    More,
-    Empty,
-    Closed,
-}
 
 pub(super) struct Worker {
     queue: Receiver<Command>,
@@ -49,22 +29,11 @@ pub(super) struct Worker {
     output: Output,
 }
 
-/// The sinks' common means.
-struct Output {
-    buffer: Vec<u8>,
-    stripped: Vec<u8>,
-    syslog: Syslog,
-}
-
 impl Worker {
     pub(super) fn new(queue: Receiver<Command>, wake: Arc<OwnedFd>, notify: Notify) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&wake, WAKE, Interest::READ)?;
-        let output = Output {
-            buffer: vec![0; BUFFER],
-            stripped: Vec::with_capacity(BUFFER),
-            syslog: Syslog::default(),
-        };
+        let output = Output::new(BUFFER, Arc::clone(&notify));
         Ok(Self { queue, wake, notify, epoll, channels: HashMap::new(), output })
     }
 
@@ -124,25 +93,21 @@ impl Worker {
             sink.file().set_limits(spec.maxbytes, spec.backups);
         }
         if let Err(error) = self.epoll.add(&fd, id.0, Interest::READ) {
-            let text = format!("cannot read the output of '{}': {}", spec.name, io_errno_name(&error));
+            let text = format!(
+                "cannot read the output of '{}': {}",
+                spec.source.name.process,
+                io_errno_name(&error)
+            );
             (self.notify)(PlaneEvent::Note(Notice::other(Level::Critical, text)));
             return;
         }
-        let channel = Channel {
-            fd,
-            name: spec.name,
-            path: spec.target,
-            file,
-            stripper: spec.strip_ansi.then(Stripper::default),
-            syslog: spec.syslog,
-            repeated_as: spec.repeated_as,
-        };
+        let channel = Channel::new(fd, spec, file);
         self.channels.insert(id, channel);
     }
 
     fn read_once(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
-        if channel.pump(&mut self.output, &self.notify) == Outcome::Closed {
+        if channel.pump(&mut self.output) == Outcome::Closed {
             self.close(id);
         }
     }
@@ -150,7 +115,7 @@ impl Worker {
     fn drain(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         for _ in 0..DRAIN_READS {
-            if channel.pump(&mut self.output, &self.notify) != Outcome::More {
+            if channel.pump(&mut self.output) != Outcome::More {
                 break;
             }
         }
@@ -161,19 +126,13 @@ impl Worker {
         let Some(mut channel) = self.channels.remove(&id) else { return };
         // Ours alone, so that closing would do; but a fork may hold it for a moment longer.
         let _ = self.epoll.remove(&channel.fd);
-        if let Some(stripper) = &mut channel.stripper {
-            self.output.stripped.clear();
-            stripper.finish(&mut self.output.stripped);
-            let rest = std::mem::take(&mut self.output.stripped);
-            channel.write(&rest, &mut self.output.syslog, &self.notify);
-            self.output.stripped = rest;
-        }
+        channel.finish(&mut self.output);
     }
 
     fn reopen(&mut self) {
         let mut done: Vec<SharedFile> = Vec::new();
         for channel in self.channels.values() {
-            let (Some(file), Some(path)) = (&channel.file, &channel.path) else { continue };
+            let (Some(file), Some(path)) = (channel.file(), channel.path()) else { continue };
             if done.iter().any(|other| Arc::ptr_eq(other, file)) {
                 continue;
             }
@@ -187,55 +146,11 @@ impl Worker {
     }
 
     fn clear(&self, path: &Path) -> Result<(), String> {
-        let open = self.channels.values().find(|c| c.path.as_deref() == Some(path));
-        let result = match open.and_then(|channel| channel.file.as_ref()) {
+        let open = self.channels.values().find(|c| c.path().is_some_and(|open| open == path));
+        let result = match open.and_then(Channel::file) {
             Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).file().clear(),
             None => clear_closed(path),
         };
         result.map_err(|error| format!("{}: {}", path.display(), io_errno_name(&error)))
-    }
-}
-
-impl Channel {
-    /// Reads once, and writes that out.
-    fn pump(&mut self, output: &mut Output, notify: &Notify) -> Outcome {
-        let n = match rustix::io::read(&self.fd, &mut output.buffer) {
-            Ok(0) => return Outcome::Closed,
-            Ok(n) => n,
-            Err(rustix::io::Errno::AGAIN) => return Outcome::Empty,
-            Err(rustix::io::Errno::INTR) => return Outcome::More,
-            Err(_) => return Outcome::Closed,
-        };
-        let Output { buffer, stripped, syslog } = output;
-        let bytes = match &mut self.stripper {
-            Some(stripper) => {
-                stripped.clear();
-                stripper.strip(&buffer[..n], stripped);
-                &stripped[..]
-            }
-            None => &buffer[..n],
-        };
-        self.write(bytes, syslog, notify);
-        Outcome::More
-    }
-
-    fn write(&self, bytes: &[u8], syslog: &mut Syslog, notify: &Notify) {
-        if bytes.is_empty() {
-            return;
-        }
-        if let Some(file) = &self.file {
-            let said = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
-            if let Some(notice) = said {
-                notify(PlaneEvent::Note(notice));
-            }
-        }
-        if self.syslog {
-            syslog.send(Some(&self.name), bytes);
-        }
-        if let Some(channel) = self.repeated_as {
-            let output =
-                Notice::Output { name: self.name.clone(), channel: channel.into(), text: decoded(bytes) };
-            notify(PlaneEvent::Note(output));
-        }
     }
 }

@@ -1,0 +1,222 @@
+//! One stream of one child: what was read → escapes removed → captures taken out → sinks, main log, events.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use super::budget::Budget;
+use super::{ChannelSpec, Notify, PlaneEvent, Purpose, SharedFile};
+use crate::api::event::Source;
+use crate::api::text::{decoded, python_bytes};
+use crate::api::{Event, Level, Notice};
+use crate::logs::ansi::Stripper;
+use crate::logs::capture::{Capture, Piece};
+use crate::logs::sink::Syslog;
+
+/// What can be on its way to the supervision thread: a flood of output must not fill the memory.
+const IN_FLIGHT: usize = 4 << 20;
+
+/// The sinks' common means: nothing is allocated for a line.
+pub(super) struct Output {
+    pub(super) buffer: Vec<u8>,
+    stripped: Vec<u8>,
+    wires: Wires,
+}
+
+/// Where pieces go besides the channel's own file.
+struct Wires {
+    syslog: Syslog,
+    notify: Notify,
+    budget: Budget,
+}
+
+/// What became of a read.
+#[derive(PartialEq, Eq)]
+pub(super) enum Outcome {
+    More,
+    Empty,
+    Closed,
+}
+
+/// A stream that is read.
+pub(super) struct Channel {
+    pub(super) fd: OwnedFd,
+    stripper: Option<Stripper>,
+    capture: Option<Capture>,
+    drain: Drain,
+}
+
+/// Where a channel's pieces go.
+struct Drain {
+    source: Source,
+    path: Option<PathBuf>,
+    file: Option<SharedFile>,
+    syslog: bool,
+    repeat: bool,
+    purpose: Purpose,
+    /// Events that found no room on their way, since the last that did.
+    lost: u64,
+}
+
+impl Output {
+    pub(super) fn new(buffer: usize, notify: Notify) -> Self {
+        let wires = Wires { syslog: Syslog::default(), notify, budget: Budget::new(IN_FLIGHT) };
+        Self { buffer: vec![0; buffer], stripped: Vec::with_capacity(buffer), wires }
+    }
+}
+
+impl Channel {
+    pub(super) fn new(fd: OwnedFd, spec: ChannelSpec, file: Option<SharedFile>) -> Self {
+        let limit = match spec.purpose {
+            Purpose::Program { capture, .. } => capture,
+            Purpose::Listener(_) => 0,
+        };
+        Self {
+            fd,
+            stripper: spec.strip_ansi.then(Stripper::default),
+            capture: (limit > 0).then(|| Capture::new(limit)),
+            drain: Drain {
+                source: spec.source,
+                path: spec.target,
+                file,
+                syslog: spec.syslog,
+                repeat: spec.repeat,
+                purpose: spec.purpose,
+                lost: 0,
+            },
+        }
+    }
+
+    pub(super) fn file(&self) -> Option<&SharedFile> {
+        self.drain.file.as_ref()
+    }
+
+    pub(super) fn path(&self) -> Option<&PathBuf> {
+        self.drain.path.as_ref()
+    }
+
+    /// Reads once, and writes that out.
+    pub(super) fn pump(&mut self, output: &mut Output) -> Outcome {
+        let n = match rustix::io::read(&self.fd, &mut output.buffer) {
+            Ok(0) => return Outcome::Closed,
+            Ok(n) => n,
+            Err(rustix::io::Errno::AGAIN) => return Outcome::Empty,
+            Err(rustix::io::Errno::INTR) => return Outcome::More,
+            Err(_) => return Outcome::Closed,
+        };
+        let Output { buffer, stripped, wires } = output;
+        self.drain.protocol(&buffer[..n], wires);
+        let bytes = match &mut self.stripper {
+            Some(stripper) => {
+                stripped.clear();
+                stripper.strip(&buffer[..n], stripped);
+                &stripped[..]
+            }
+            None => &buffer[..n],
+        };
+        self.take_in(bytes, wires);
+        Outcome::More
+    }
+
+    /// The stream has ended: writes out what was held back.
+    pub(super) fn finish(&mut self, output: &mut Output) {
+        let Output { stripped, wires, .. } = output;
+        if let Some(stripper) = &mut self.stripper {
+            stripped.clear();
+            stripper.finish(stripped);
+            self.take_in(stripped, wires);
+        }
+        let Self { capture: Some(capture), drain, .. } = self else { return };
+        let lost = capture.finish(&mut |piece| drain.piece(piece, wires));
+        if let Some(bytes) = lost {
+            let name = &drain.source.name.process;
+            let channel = drain.source.channel.name();
+            let text =
+                format!("'{name}' {channel} ended within a message: {bytes} bytes of it were discarded");
+            (wires.notify)(PlaneEvent::Note(Notice::other(Level::Warn, text)));
+        }
+    }
+
+    fn take_in(&mut self, bytes: &[u8], wires: &mut Wires) {
+        let Self { capture, drain, .. } = self;
+        match capture {
+            _ if bytes.is_empty() => {}
+            None => drain.piece(Piece::Log(bytes), wires),
+            Some(capture) => capture.feed(bytes, &mut |piece| drain.piece(piece, wires)),
+        }
+    }
+}
+
+impl Drain {
+    fn piece(&mut self, piece: Piece<'_>, wires: &mut Wires) {
+        match piece {
+            Piece::Log(bytes) => {
+                self.log(bytes, wires);
+                self.tell(bytes, wires);
+            }
+            Piece::Captured(bytes) => self.tell(bytes, wires),
+            Piece::Message(data) => {
+                let (name, channel) = (&self.source.name.process, self.source.channel.name());
+                let text = format!("'{name}' {channel} emitted a comm event");
+                (wires.notify)(PlaneEvent::Note(Notice::other(Level::Debug, text)));
+                let (from, data) = (self.source.clone(), data.to_vec());
+                self.emit(Event::ProcessCommunication { from, data }, wires);
+            }
+        }
+    }
+
+    /// To the sinks.
+    fn log(&self, bytes: &[u8], wires: &mut Wires) {
+        if let Some(file) = &self.file {
+            let said = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
+            if let Some(notice) = said {
+                (wires.notify)(PlaneEvent::Note(notice));
+            }
+        }
+        if self.syslog {
+            wires.syslog.send(Some(&self.source.name.process), bytes);
+        }
+    }
+
+    /// To the main log and the event listeners, captured or not.
+    fn tell(&mut self, bytes: &[u8], wires: &Wires) {
+        if self.repeat {
+            let text = match self.purpose {
+                Purpose::Program { .. } => decoded(bytes),
+                Purpose::Listener(_) => python_bytes(bytes),
+            };
+            let (name, channel) = (self.source.name.process.clone(), self.source.channel.name().into());
+            (wires.notify)(PlaneEvent::Note(Notice::Output { name, channel, text }));
+        }
+        if let Purpose::Program { events: true, .. } = self.purpose {
+            self.emit(Event::ProcessLog { from: self.source.clone(), data: bytes.to_vec() }, wires);
+        }
+    }
+
+    fn emit(&mut self, event: Event, wires: &Wires) {
+        let size = match &event {
+            Event::ProcessLog { data, .. } | Event::ProcessCommunication { data, .. } => data.len(),
+            _ => 0,
+        };
+        let Some(claim) = wires.budget.claim(size) else {
+            self.lost += 1;
+            return;
+        };
+        if self.lost > 0 {
+            let (name, channel, lost) = (&self.source.name.process, self.source.channel.name(), self.lost);
+            let text = format!("'{name}' {channel}: {lost} events were discarded, they came too fast");
+            (wires.notify)(PlaneEvent::Note(Notice::other(Level::Error, text)));
+            self.lost = 0;
+        }
+        (wires.notify)(PlaneEvent::Observed(event, claim));
+    }
+
+    /// What a listener says is for the engine, as it was written.
+    fn protocol(&self, bytes: &[u8], wires: &Wires) {
+        let Purpose::Listener(owner) = self.purpose else { return };
+        (wires.notify)(match wires.budget.claim(bytes.len()) {
+            Some(claim) => PlaneEvent::Listener(owner, bytes.to_vec(), claim),
+            None => PlaneEvent::Flooded(owner),
+        });
+    }
+}
