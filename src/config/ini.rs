@@ -50,7 +50,7 @@ enum Token {
 /// All lines that mean nothing; after text before any header, only that.
 pub fn read(text: &str) -> Result<Vec<RawSection>, Vec<BadLine>> {
     let tokens = tokens(text)?;
-    let lines = text.lines().count() + 1;
+    let lines = lines(text).count();
     let normal = normalise(&tokens, lines);
     let option = ParseOption {
         enabled_quote: true,
@@ -249,6 +249,14 @@ mod tests {
         let expected = [("k".to_owned(), "a\nb\n\nc".to_owned(), 3), ("l".to_owned(), "2".to_owned(), 8)];
         assert_eq!(values(text), expected);
         assert_eq!(values("[s]\r\nk=\r\n  A=1\r\n"), [("k".to_owned(), "\nA=1".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_lone_carriage_return_ends_a_line() {
+        assert_eq!(
+            values("[s]\rk=1\rl=2\r"),
+            [("k".to_owned(), "1".to_owned(), 2), ("l".to_owned(), "2".to_owned(), 3)]
+        );
     }
 
     #[test]
