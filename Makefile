@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help check run test compliance deps build lint
+.PHONY: help check run test compliance deps build lint bench
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,3 +30,6 @@ compliance: deps ## The same cases for Python Supervisor and for ours, and how m
 
 test: lint deps ## Everything: lints, unit, property, compliance and systemd tests
 	cargo test --locked
+
+bench: ## Speed and size beside Python Supervisor; keeps the table in docs/performance.md
+	cargo bench --locked --bench processes
