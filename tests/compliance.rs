@@ -30,6 +30,8 @@ mod ctl_logs;
 mod lives;
 #[path = "compliance/logs.rs"]
 mod logs;
+#[path = "compliance/methods.rs"]
+mod methods;
 #[path = "compliance/options.rs"]
 mod options;
 #[path = "compliance/reading.rs"]
