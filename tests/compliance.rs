@@ -34,6 +34,8 @@ mod logs;
 mod methods;
 #[path = "compliance/options.rs"]
 mod options;
+#[path = "compliance/protocol.rs"]
+mod protocol;
 #[path = "compliance/reading.rs"]
 mod reading;
 #[path = "compliance/signals.rs"]
