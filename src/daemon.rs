@@ -4,8 +4,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use tokio::sync::mpsc;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::cli;
@@ -21,6 +23,7 @@ use crate::logs::plane::{Plane, PlaneEvent};
 use crate::runtime::children::Surroundings;
 use crate::runtime::driver::{self, Fact, Parts};
 use crate::runtime::handle::{About, Supervisor};
+use crate::runtime::signals::Signals;
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
 use crate::system::{clock, daemonize, files, user};
@@ -85,11 +88,11 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     let file =
         config_file(program, parsed.get("configuration")).map_err(|text| usage_error(program, &text))?;
     let invocation = Invocation { file, overrides: overrides(&parsed), nofile_soft: rlimit::files_soft() };
-    let mut first = true;
+    let mut supervision = None;
     loop {
         let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error))?;
-        let ended = serve_once(&invocation, loaded, first).map_err(|text| usage_error(program, &text))?;
-        first = false;
+        let ended =
+            serve_once(&invocation, loaded, &mut supervision).map_err(|text| usage_error(program, &text))?;
         if ended != SupervisorState::Restarting {
             return Ok(ExitCode::SUCCESS);
         }
@@ -147,6 +150,10 @@ fn read(invocation: &Invocation) -> Result<Loaded, error::LoadError> {
     load::load(&OsMachine, &invocation.file, &invocation.overrides)
 }
 
+/// What outlives a restart: the loop's means, and the signals that come between two lives. Made after the daemon has
+/// left the terminal, because it does not survive a fork.
+type Supervision = (Runtime, Signals);
+
 /// What was opened before the loops start, to be closed when they have ended.
 struct Opened {
     listeners: Vec<(Listener, ServerSpec)>,
@@ -166,7 +173,12 @@ fn open_sockets(spec: &DaemonSpec) -> Result<Opened, String> {
 }
 
 /// One life, from a configuration to the end of every program.
-fn serve_once(invocation: &Invocation, loaded: Loaded, first: bool) -> Result<SupervisorState, String> {
+fn serve_once(
+    invocation: &Invocation,
+    loaded: Loaded,
+    supervision: &mut Option<Supervision>,
+) -> Result<SupervisorState, String> {
+    let first = supervision.is_none();
     let spec = loaded.daemon;
     let mut lines: Vec<(Level, String)> = Vec::new();
     if first {
@@ -207,7 +219,7 @@ fn serve_once(invocation: &Invocation, loaded: Loaded, first: bool) -> Result<Su
     } else {
         log.line(Level::Critical, format!("could not write pidfile {}", spec.pidfile.display()));
     }
-    let ended = loops(invocation, &spec, loaded.groups, opened.listeners, log);
+    let ended = loops(invocation, &spec, loaded.groups, opened.listeners, log, supervision);
     drop(opened.files);
     if wrote_pid {
         files::remove_pidfile(&spec.pidfile);
@@ -288,6 +300,7 @@ fn loops(
     groups: Vec<crate::config::spec::GroupSpec>,
     listeners: Vec<(Listener, ServerSpec)>,
     log: MainLog,
+    supervision: &mut Option<Supervision>,
 ) -> io::Result<SupervisorState> {
     let (teller, facts) = mpsc::unbounded_channel();
     let (from_plane, log) = (teller.clone(), Arc::new(log));
@@ -296,7 +309,14 @@ fn loops(
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
     let (supervisor, desk) = Supervisor::new(about, clock::now);
-    control_thread(listeners, Interface { supervisor, enabled: spec.rpcinterface })?;
+    let interface = Interface { supervisor, enabled: spec.rpcinterface };
+    let (open, opened) = oneshot::channel();
+    let (close, closed) = oneshot::channel();
+    let control = control_thread(listeners, interface, opened, closed)?;
+    // A control thread that is gone has said why.
+    let serve = Box::new(move || {
+        let _ = open.send(());
+    });
     // As PID 1 of a container, orphans come to us.
     let reap_strangers = pid == 1;
     let (file, overrides) = (invocation.file.clone(), invocation.overrides.clone());
@@ -314,10 +334,30 @@ fn loops(
         repeat_output: spec.loglevel <= Level::Debug,
         nofile_soft: invocation.nofile_soft,
     };
-    let parts =
-        Parts { desk, plane, facts, teller, log, loader: Arc::new(loader), surroundings, reap_strangers };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(driver::run(groups, parts))
+    let parts = Parts {
+        desk,
+        plane,
+        facts,
+        teller,
+        log,
+        loader: Arc::new(loader),
+        serve,
+        surroundings,
+        reap_strangers,
+    };
+    let (runtime, signals) = match supervision {
+        Some(supervision) => supervision,
+        None => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let signals = Signals::listen(&runtime)?;
+            supervision.insert((runtime, signals))
+        }
+    };
+    let ended = runtime.block_on(driver::run(groups, parts, signals));
+    drop(close);
+    // Its listeners must be closed before a restart binds them again.
+    let _ = control.join();
+    ended
 }
 
 /// What the data plane tells: facts to the loop. Lines go to the main log at once, because what programs write must not
@@ -335,20 +375,35 @@ fn tell(event: PlaneEvent, facts: &mpsc::UnboundedSender<Fact>, log: &MainLog) {
     let _ = facts.send(fact);
 }
 
-fn control_thread(listeners: Vec<(Listener, ServerSpec)>, interface: Interface) -> io::Result<()> {
+/// Serves the listeners from when it is told to open until it is told to close.
+fn control_thread(
+    listeners: Vec<(Listener, ServerSpec)>,
+    interface: Interface,
+    opened: oneshot::Receiver<()>,
+    closed: oneshot::Receiver<()>,
+) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serve_all = move || {
         runtime.block_on(async move {
+            if opened.await.is_err() {
+                return;
+            }
             let servers = listeners.into_iter().map(|(listener, server)| {
                 let interface = interface.clone();
                 tokio::spawn(async move { serve(listener, server.auth, interface).await })
             });
-            for server in servers.collect::<Vec<_>>() {
-                // A server that ends has said why to its clients; the others go on.
-                let _ = server.await;
+            let servers = servers.collect::<Vec<_>>();
+            let all = async {
+                for server in servers {
+                    // A server that ends has said why to its clients; the others go on.
+                    let _ = server.await;
+                }
+            };
+            tokio::select! {
+                () = all => {}
+                _ = closed => {}
             }
         });
     };
-    std::thread::Builder::new().name("control".to_owned()).spawn(serve_all)?;
-    Ok(())
+    std::thread::Builder::new().name("control".to_owned()).spawn(serve_all)
 }

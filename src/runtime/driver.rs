@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::children::Children;
 use super::handle::{Call, Configs, Desk};
+use super::signals::Signals;
 use super::status;
 use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::spec::GroupSpec;
@@ -27,10 +27,6 @@ pub type Loader = Arc<dyn Fn(LoadReason) -> Result<Vec<GroupSpec>, String> + Sen
 /// How long a shutdown may go on without a word before the service manager loses patience; said again at half of it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Signals that mean something to us, and one (USR1) that must not end us.
-const SIGNALS: [Signal; 6] =
-    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
-
 /// What the daemon gives the loop.
 pub struct Parts {
     /// The requests.
@@ -45,6 +41,8 @@ pub struct Parts {
     pub log: Arc<MainLog>,
     /// Reads the configuration.
     pub loader: Loader,
+    /// Lets clients in; done when the first turn is over, so that none finds a house half built.
+    pub serve: Box<dyn FnOnce()>,
     /// What every child gets.
     pub surroundings: super::children::Surroundings,
     /// Reap what is not ours too: we are PID 1, or a subreaper.
@@ -79,17 +77,17 @@ pub(super) struct Driver {
 ///
 /// # Errors
 /// When the kernel refuses a signal handler or an epoll.
-pub async fn run(configured: Vec<GroupSpec>, parts: Parts) -> io::Result<SupervisorState> {
-    let (signals, mut received) = mpsc::unbounded_channel();
-    for wanted in SIGNALS {
-        listen(wanted, signals.clone())?;
-    }
+pub async fn run(
+    configured: Vec<GroupSpec>,
+    parts: Parts,
+    signals: &mut Signals,
+) -> io::Result<SupervisorState> {
     // The programs are reaped through their pidfds: the signal itself tells of strangers, and the debug log of itself.
     if parts.reap_strangers || parts.log.level() <= Level::Debug {
-        listen(Signal::CHLD, signals)?;
+        signals.also(Signal::CHLD)?;
     }
     let mut poll = Epoll::in_reactor()?;
-    let Parts { desk, plane, mut facts, teller, log, loader, surroundings, reap_strangers } = parts;
+    let Parts { desk, plane, mut facts, teller, log, loader, serve, surroundings, reap_strangers } = parts;
     let mut driver = Driver {
         engine: Engine::new(configured),
         children: Children::new(plane, surroundings),
@@ -106,7 +104,7 @@ pub async fn run(configured: Vec<GroupSpec>, parts: Parts) -> io::Result<Supervi
     let period = ServiceManager::watchdog_period();
     let mut ping_at = period.map(|period| Instant::now() + period);
     let mut extend_at: Option<Instant> = None;
-    let mut ready = false;
+    let mut serve = Some(serve);
     loop {
         driver.settle(poll.get_ref());
         driver.show();
@@ -114,9 +112,9 @@ pub async fn run(configured: Vec<GroupSpec>, parts: Parts) -> io::Result<Supervi
             driver.children.stop_plane();
             return Ok(mood);
         }
-        if !ready {
+        if let Some(serve) = serve.take() {
+            serve();
             driver.manager.ready();
-            ready = true;
         }
         if driver.engine.mood() != SupervisorState::Running && extend_at.is_none() {
             driver.manager.stopping();
@@ -135,7 +133,7 @@ pub async fn run(configured: Vec<GroupSpec>, parts: Parts) -> io::Result<Supervi
         }
         let wake = driver.wake().into_iter().chain(ping_at).chain(extend_at).min();
         tokio::select! {
-            Some(signal) = received.recv() => driver.signalled(signal),
+            Some(signal) = signals.next() => driver.signalled(signal),
             Some(fact) = facts.recv() => driver.told(fact),
             guard = poll.readable_mut() => {
                 let mut guard = guard?;
@@ -149,12 +147,6 @@ pub async fn run(configured: Vec<GroupSpec>, parts: Parts) -> io::Result<Supervi
             }
         }
     }
-}
-
-fn listen(wanted: Signal, signals: mpsc::UnboundedSender<Signal>) -> io::Result<()> {
-    let mut stream = signal(SignalKind::from_raw(wanted.number()))?;
-    tokio::spawn(async move { while stream.recv().await.is_some() && signals.send(wanted).is_ok() {} });
-    Ok(())
 }
 
 impl Driver {

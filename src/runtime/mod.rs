@@ -8,4 +8,5 @@ pub mod driver;
 pub mod handle;
 mod perform;
 mod plan;
+pub mod signals;
 pub mod status;
