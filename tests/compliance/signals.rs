@@ -21,6 +21,8 @@ compliance!(
     a_stale_socket_is_replaced,
     detached_it_leaves_the_terminal,
     without_the_interface_there_are_no_methods,
+    a_port_is_served_and_served_again_after_a_restart,
+    a_second_daemon_on_the_same_port_is_refused,
 );
 
 const ONE: &str = "[program:x]\ncommand=/bin/cat\nstartsecs=0\n";
@@ -201,4 +203,47 @@ fn without_the_interface_there_are_no_methods(subject: Subject) {
                  (see sample.conf).\n";
     daemon.ctl("status").says(4, sorry);
     daemon.ctl("pid").says(3, sorry);
+}
+
+/// A port that nobody has, at this moment.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// OPT-6, CLI-61, SIG-19.
+fn a_port_is_served_and_served_again_after_a_restart(subject: Subject) {
+    let port = free_port();
+    let sections = format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=me\npassword=secret\n{ONE}");
+    let mut daemon = Daemon::start(subject, &sections);
+    daemon.await_line("INFO success: x entered RUNNING state, <ANY>");
+    let told = daemon.log();
+    assert_eq!(
+        told.iter().filter(|line| *line == "INFO RPC interface 'supervisor' initialized").count(),
+        2,
+        "{told:#?}"
+    );
+    assert_eq!(told.iter().filter(|line| line.starts_with("CRIT Server ")).count(), 1, "{told:#?}");
+    let url = format!("http://127.0.0.1:{port}/any/where");
+    daemon.ctl(&format!("-s {url} -u me -p secret pid")).says(0, &format!("{}\n", daemon.pid));
+    for _ in 0..2 {
+        daemon.ctl("reload").says(0, "Restarted supervisord\n");
+        daemon.await_line("INFO supervisord started with pid <PID>");
+        daemon.ctl(&format!("-s {url} -u me -p secret pid")).says(0, &format!("{}\n", daemon.pid));
+    }
+    daemon.ctl(&format!("-s {url}/ -u me -p wrong shutdown"));
+    daemon.answers("getState", json!([]), "{<ANY>}");
+}
+
+/// SIG-32.
+fn a_second_daemon_on_the_same_port_is_refused(subject: Subject) {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let home = Home::with(subject, &format!("[inet_http_server]\nport=127.0.0.1:{port}\n"));
+    let told = home.supervisord(&["-n", "-s", "-c", "supervisord.conf"]);
+    told.complains(
+        2,
+        "Error: Another program is already listening on a port that one of our HTTP servers is configured to use.  \
+         Shut this program down first before starting supervisord.\nFor help, use <ANY>supervisord -h\n",
+    );
+    assert!(!home.path("s").exists() && !home.path("pid").exists(), "{:?}", home.files());
 }
