@@ -14,13 +14,16 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use hyper_util::rt::TokioIo;
 
+/// How long a head may take to come when others wait for the place.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// What a connection is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     /// It waits for the next request, since then.
     Idle(Instant),
-    /// A head is being read, or nothing ever came.
-    Head,
+    /// A head is being read, or nothing ever came, since then.
+    Head(Instant),
     /// A request is being answered.
     Busy,
 }
@@ -37,6 +40,12 @@ pub struct Life {
 impl Life {
     fn phase(&self) -> MutexGuard<'_, Phase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request has yet to come: whoever leaves now takes nothing along.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        matches!(*self.phase(), Phase::Head(_))
     }
 
     /// A request is there; it is being answered until what is returned is dropped.
@@ -72,7 +81,8 @@ impl Connections {
     /// Enters a connection.
     pub fn enter(&self) -> Arc<Life> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let life = Arc::new(Life { id, phase: Mutex::new(Phase::Head), leave: Notify::new() });
+        let life =
+            Arc::new(Life { id, phase: Mutex::new(Phase::Head(Instant::now())), leave: Notify::new() });
         self.lives().push(Arc::clone(&life));
         life
     }
@@ -82,14 +92,20 @@ impl Connections {
         self.lives().retain(|known| known.id != life.id);
     }
 
-    /// Asks the connection that has been idle for longest to leave.
+    /// Asks the connection that has been idle for longest to leave; if none is, the one whose first request has been awaited
+    /// for longest, so that those who only connect keep nobody out.
     pub fn make_room(&self) {
         let lives = self.lives();
-        let idle = lives.iter().filter_map(|life| match *life.phase() {
-            Phase::Idle(since) => Some((since, life)),
-            Phase::Head | Phase::Busy => None,
-        });
-        if let Some((_, life)) = idle.min_by_key(|(since, _)| *since) {
+        let oldest = |since: fn(Phase) -> Option<Instant>| {
+            let all = lives.iter().filter_map(|life| Some((since(*life.phase())?, life)));
+            all.min_by_key(|(since, _)| *since)
+        };
+        let idle = oldest(|phase| if let Phase::Idle(since) = phase { Some(since) } else { None });
+        let waiting = || {
+            let oldest = oldest(|phase| if let Phase::Head(since) = phase { Some(since) } else { None });
+            oldest.filter(|(since, _)| since.elapsed() >= PATIENCE)
+        };
+        if let Some((_, life)) = idle.or_else(waiting) {
             life.leave.notify_one();
         }
     }
@@ -120,9 +136,9 @@ impl<S: AsyncRead + Unpin> Read for Guarded<S> {
         let head = {
             let mut phase = self.life.phase();
             if read.is_ready() && matches!(*phase, Phase::Idle(_)) {
-                *phase = Phase::Head;
+                *phase = Phase::Head(Instant::now());
             }
-            *phase == Phase::Head
+            matches!(*phase, Phase::Head(_))
         };
         if !head {
             self.timer = None;

@@ -146,7 +146,9 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         _ = connection.as_mut() => {}
         () = life.leave.notified() => {
             connection.as_mut().graceful_shutdown();
-            let _ = timeout(FAREWELL, connection.as_mut()).await;
+            if !life.is_waiting() {
+                let _ = timeout(FAREWELL, connection.as_mut()).await;
+            }
         }
     }
     known.leave(&life);
