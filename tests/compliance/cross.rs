@@ -1,6 +1,7 @@
 //! Any supervisorctl with any supervisord: the same words, byte for byte.
 
-use crate::support::{Daemon, Outcome, Subject};
+use crate::support::home::Outcome;
+use crate::support::{Daemon, Subject};
 
 compliance!(either_control_program_says_the_same, the_other_control_program_reads_this_configuration);
 

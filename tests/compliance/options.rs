@@ -4,7 +4,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::json;
 
-use crate::support::{Daemon, Home, Outcome, Subject};
+use crate::support::home::Outcome;
+use crate::support::{Daemon, Home, Subject};
 
 compliance!(
     version_and_help_end_at_once,

@@ -75,9 +75,14 @@ impl Daemon {
             let text = home.read("pid");
             text.trim().parse().map_err(|error| format!("{text:?}: {error}"))
         });
-        let daemon = Self { home, pid, child: None, seen: 0 };
+        let daemon = Self::adopt(home, pid);
         eventually("the socket answers", || UnixStream::connect(daemon.socket()).map_err(|e| e.to_string()));
         daemon
+    }
+
+    /// Takes over a daemon that has left the terminal.
+    pub fn adopt(home: Home, pid: i32) -> Self {
+        Self { home, pid, child: None, seen: 0 }
     }
 
     /// Whose it is.

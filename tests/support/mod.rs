@@ -12,7 +12,7 @@ pub mod rpc;
 use std::time::{Duration, Instant};
 
 pub use daemon::Daemon;
-pub use home::{Home, Outcome, Subject};
+pub use home::{Home, Subject};
 
 /// How long a condition may take to come true, on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
