@@ -32,6 +32,8 @@ mod lives;
 mod logs;
 #[path = "compliance/methods.rs"]
 mod methods;
+#[path = "compliance/multicall.rs"]
+mod multicall;
 #[path = "compliance/options.rs"]
 mod options;
 #[path = "compliance/protocol.rs"]
