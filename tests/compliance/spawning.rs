@@ -95,11 +95,13 @@ fn what_fails_after_the_fork_is_in_the_log_of_the_program(subject: Subject) {
 fn commands_are_split_as_a_shell_does_and_found_in_the_path(subject: Subject) {
     let home = Home::with(
         subject,
-        "[program:x]\ncommand=args 'a  b' \"c \\\"d\\\"\" e\\ f ''\n  g $HOME * #h ~\nenvironment=PATH=\"%(here)s/bin:/bin:/usr/bin\"\nstartsecs=0\n",
+        "[program:x]\ncommand=args 'a  b' \"c \\\"d\\\"\" e\\ f ''\n  g $HOME * #h ~\nenvironment=PATH=\"%(here)s/bin:/bin:/usr/bin\"\nstartsecs=0\n\
+         [program:y]\ncommand=sh -c 'echo $0; exec cat'\nstartsecs=0\n",
     );
     fs::create_dir(home.path("bin")).unwrap();
     home.script("bin/args", "#!/bin/sh\nprintf '<%s>\\n' \"$@\"\nexec cat\n");
     let daemon = Daemon::start_in(home, &[]);
+    daemon.await_log_of("y", "sh\n");
     daemon.await_log_of("x", "<a  b>\n<c \"d\">\n<e f>\n<>\n<g>\n<$HOME>\n<*>\n");
 }
 
