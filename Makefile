@@ -8,7 +8,7 @@ help: ## Show this list
 check: ## The inner loop: formatting, lints and the tests that need nothing installed
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
-	cargo test --locked --lib --bins --test architecture
+	cargo test --locked --lib --bins --test architecture --test ledger
 
 build: ## Build the programs, optimised
 	cargo build --release --locked

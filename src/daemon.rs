@@ -4,9 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{Fault, FaultCode, Level, SupervisorState};
@@ -14,8 +13,9 @@ use crate::cli;
 use crate::config::error;
 use crate::config::load::{self, Loaded, Overrides};
 use crate::config::spec::{DaemonSpec, ServerAddress, ServerSpec};
+use crate::control;
+use crate::control::http::Listener;
 use crate::control::http::bind::{SocketFile, bind};
-use crate::control::http::{Listener, serve};
 use crate::control::xmlrpc::Interface;
 use crate::engine::{Errand, Input, ProcessId};
 use crate::logs::main_log::{MainLog, MainLogSpec};
@@ -34,6 +34,10 @@ const USAGE: u8 = 2;
 const ROOT_WARNING: &str = "Supervisor is running as root.  Privileges were not dropped because no user is specified in \
                             the config file.  If you intend to run as root, you can set user=root in the config file to \
                             avoid this message.";
+
+const SEARCH_WARNING: &str = "warning: Supervisord is running as root and it is searching for its configuration file in default \
+                              locations (including its current working directory); you probably want to specify a \"-c\" \
+                              argument specifying an absolute path to a configuration file for improved security.";
 
 /// What the command line said.
 struct Invocation {
@@ -84,6 +88,9 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
         let words = parsed.words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ");
         let text = format!("positional arguments are not supported: [{words}]");
         return Err(usage_error(program, &text));
+    }
+    if parsed.get("configuration").is_none() && nix::unistd::Uid::effective().is_root() {
+        say(&mut io::stderr(), SEARCH_WARNING);
     }
     let file =
         config_file(program, parsed.get("configuration")).map_err(|text| usage_error(program, &text))?;
@@ -154,6 +161,13 @@ fn read(invocation: &Invocation) -> Result<Loaded, error::LoadError> {
 /// left the terminal, because it does not survive a fork.
 type Supervision = (Runtime, Signals);
 
+/// From here on no signal ends us; whoever reads the pidfile may send some.
+fn begin() -> io::Result<Supervision> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let signals = Signals::listen(&runtime)?;
+    Ok((runtime, signals))
+}
+
 /// What was opened before the loops start, to be closed when they have ended.
 struct Opened {
     listeners: Vec<(Listener, ServerSpec)>,
@@ -201,6 +215,10 @@ fn serve_once(
         Some(daemonize::daemonize().map_err(|error| format!("can't daemonize: {error}"))?)
     };
     settle_in(&spec)?;
+    let supervision = match supervision {
+        Some(supervision) => supervision,
+        None => supervision.insert(begin().map_err(|error| format!("can't listen to signals: {error}"))?),
+    };
     let log = open_log(&spec)?;
     if !spec.nocleanup {
         let warnings = files::clean_auto_logs(&spec.childlogdir, &spec.identifier);
@@ -210,6 +228,9 @@ fn serve_once(
         log.line(level, text);
     }
     announce(&spec, &log, ready.is_some());
+    if let Some(directory) = &spec.directory {
+        log.line(Level::Info, format!("set current directory: '{}'", directory.display()));
+    }
     if let Some(ready) = ready {
         ready.signal().map_err(|error| format!("can't leave the terminal: {error}"))?;
     }
@@ -300,7 +321,7 @@ fn loops(
     groups: Vec<crate::config::spec::GroupSpec>,
     listeners: Vec<(Listener, ServerSpec)>,
     log: MainLog,
-    supervision: &mut Option<Supervision>,
+    supervision: &mut Supervision,
 ) -> io::Result<SupervisorState> {
     let (teller, facts) = mpsc::unbounded_channel();
     let (from_plane, log) = (teller.clone(), Arc::new(log));
@@ -312,7 +333,7 @@ fn loops(
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();
     let (close, closed) = oneshot::channel();
-    let control = control_thread(listeners, interface, opened, closed)?;
+    let control = control::thread::start(listeners, interface, opened, closed)?;
     // A control thread that is gone has said why.
     let serve = Box::new(move || {
         let _ = open.send(());
@@ -345,14 +366,7 @@ fn loops(
         surroundings,
         reap_strangers,
     };
-    let (runtime, signals) = match supervision {
-        Some(supervision) => supervision,
-        None => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let signals = Signals::listen(&runtime)?;
-            supervision.insert((runtime, signals))
-        }
-    };
+    let (runtime, signals) = supervision;
     let ended = runtime.block_on(driver::run(groups, parts, signals));
     drop(close);
     // Its listeners must be closed before a restart binds them again.
@@ -378,37 +392,4 @@ fn tell(event: PlaneEvent, facts: &mpsc::UnboundedSender<Fact>, log: &MainLog) {
     };
     // A loop that has ended wants no facts.
     let _ = facts.send(fact);
-}
-
-/// Serves the listeners from when it is told to open until it is told to close.
-fn control_thread(
-    listeners: Vec<(Listener, ServerSpec)>,
-    interface: Interface,
-    opened: oneshot::Receiver<()>,
-    closed: oneshot::Receiver<()>,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let serve_all = move || {
-        runtime.block_on(async move {
-            if opened.await.is_err() {
-                return;
-            }
-            let servers = listeners.into_iter().map(|(listener, server)| {
-                let interface = interface.clone();
-                tokio::spawn(async move { serve(listener, server.auth, interface).await })
-            });
-            let servers = servers.collect::<Vec<_>>();
-            let all = async {
-                for server in servers {
-                    // A server that ends has said why to its clients; the others go on.
-                    let _ = server.await;
-                }
-            };
-            tokio::select! {
-                () = all => {}
-                _ = closed => {}
-            }
-        });
-    };
-    std::thread::Builder::new().name("control".to_owned()).spawn(serve_all)
 }

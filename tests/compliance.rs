@@ -30,8 +30,14 @@ mod ctl_logs;
 mod lives;
 #[path = "compliance/logs.rs"]
 mod logs;
+#[path = "compliance/methods.rs"]
+mod methods;
+#[path = "compliance/multicall.rs"]
+mod multicall;
 #[path = "compliance/options.rs"]
 mod options;
+#[path = "compliance/protocol.rs"]
+mod protocol;
 #[path = "compliance/reading.rs"]
 mod reading;
 #[path = "compliance/signals.rs"]

@@ -271,3 +271,15 @@ fn reloads_leak_nothing() {
         daemon.await_line("INFO supervisord started with pid <PID>");
     }
 }
+
+/// The path that was given is meant from where it was given.
+#[test]
+fn a_relative_configuration_is_found_after_the_change_of_directory() {
+    let home = Home::with(Subject::Ours, &format!("[supervisord]\ndirectory=/\n{ONE}"));
+    let mut daemon = Daemon::start_detached(home, &[]);
+    daemon.await_line("INFO success: x entered RUNNING state, <ANY>");
+    daemon.ctl("reread").says(0, "No config updates to processes\n");
+    daemon.signal(Signal::SIGHUP);
+    daemon.await_line("INFO supervisord started with pid <PID>");
+    daemon.await_state("x", "RUNNING");
+}

@@ -5,4 +5,5 @@
 
 pub mod describe;
 pub mod http;
+pub mod thread;
 pub mod xmlrpc;

@@ -62,12 +62,18 @@ fn faults_have_their_words_and_codes() {
     for (code, line, exit) in [
         (10, "x: ERROR (no such process)\n", 1),
         (20, "x: ERROR (no such file)\n", 1),
+        (21, "x: ERROR (file is not executable)\n", 1),
+        (40, "x: ERROR (abnormal termination)\n", 7),
         (50, "x: ERROR (spawn error)\n", 7),
         (60, "x: ERROR (already started)\n", 0),
     ] {
         let answer = [("startProcess", Err(CallError::Fault(code, String::new())))];
         assert_eq!(run("start x", &answer), (line.to_owned(), exit));
     }
+    let failed = [("stopProcess", Err(CallError::Fault(30, "FAILED: unknown problem".to_owned())))];
+    assert_eq!(run("stop x", &failed), ("FAILED: unknown problem\n".to_owned(), 1));
+    let shutting_down = [("startProcess", Err(CallError::Fault(6, String::new())))];
+    assert_eq!(run("start x", &shutting_down), ("error: Unknown result code 6 for x\n".to_owned(), 1));
     assert_eq!(run("stop x", &[("stopProcess", Ok(Value::Bool(true)))]), ("x: stopped\n".to_owned(), 0));
 }
 

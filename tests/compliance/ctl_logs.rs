@@ -13,6 +13,7 @@ compliance!(
     help_tells_the_syntax,
     options_of_supervisorctl,
     a_configuration_without_our_section,
+    without_a_configuration_the_default_port_is_tried,
 );
 
 fn with_output(subject: Subject) -> Daemon {
@@ -169,6 +170,7 @@ fn options_of_supervisorctl(subject: Subject) {
     run(&[&format!("--serveru={url}"), "status"]).says(3, line);
     run(&[&format!("-s{url}"), "--", "status"]).says(3, line);
     run(&["-c", "supervisord.conf", "status", "x", "x"]).says(3, &line.repeat(2));
+    run(&["status", "x x"]).says(3, &line.repeat(2));
     let complains = |args: &[&str], text: &str| {
         let told = run(args);
         assert!(told.stderr.starts_with(&format!("Error: {text}\nFor help, use ")), "{text}: {told:?}");
@@ -199,7 +201,26 @@ fn a_configuration_without_our_section(subject: Subject) {
     let text = ".ini file does not include supervisorctl section";
     assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
     assert!(told.stderr.starts_with(&format!("Error: {text}\nFor help, use ")), "{told:?}");
+    // CLI-60: what it includes does not count.
+    home.write("supervisord.conf", "[supervisord]\n[include]\nfiles=more\n");
+    home.write("more", "[supervisorctl]\n");
+    let told = home.ctl("status");
+    assert!(told.stderr.starts_with(&format!("Error: {text}\n")), "{told:?}");
     // CLI-12: the current directory is searched, with no `-c` at all.
     let told = home.run(home.command(subject, "supervisorctl", &["status"]));
     assert!(told.stderr.starts_with(&format!("Error: {text}\n")), "{told:?}");
+}
+
+/// CLI-14, CLI-74.
+fn without_a_configuration_the_default_port_is_tried(subject: Subject) {
+    let home = Home::new(subject);
+    let has_one = |path: &&str| std::fs::exists(path).unwrap();
+    if ["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"].iter().any(has_one)
+        || std::net::TcpStream::connect("localhost:9001").is_ok()
+    {
+        // This machine runs one.
+        return;
+    }
+    let told = home.run(home.command(subject, "supervisorctl", &["version"]));
+    told.says(4, "http://localhost:9001 refused connection\n");
 }

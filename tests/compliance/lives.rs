@@ -168,19 +168,12 @@ fn retries_belong_to_starts_whatever_autorestart_says(subject: Subject) {
     let sections = "[program:x]\ncommand=%(here)s/puppet\nautostart=false\nautorestart=false\nstartsecs=30\nstartretries=1\n";
     let mut daemon = Daemon::start(subject, sections);
     daemon.answers("startProcess", json!(["x", false]), "true");
-    daemon.logs(&["INFO spawned: 'x' with pid <PID>"]);
     for _ in 0..2 {
-        daemon.await_state("x", "STARTING");
-        let pid = daemon.pid_of("x");
+        daemon.logs(&["INFO spawned: 'x' with pid <PID>"]);
         daemon.tell("x", "exit 0");
-        super::await_gone(&daemon, pid);
+        daemon.logs(&["WARN exited: x (exit status 0; not expected)"]);
     }
-    daemon.logs(&[
-        "WARN exited: x (exit status 0; not expected)",
-        "INFO spawned: 'x' with pid <PID>",
-        "WARN exited: x (exit status 0; not expected)",
-        "INFO gave up: x entered FATAL state, too many start retries too quickly",
-    ]);
+    daemon.logs(&["INFO gave up: x entered FATAL state, too many start retries too quickly"]);
 }
 
 /// PRC-10.

@@ -65,7 +65,8 @@ fn automatic_logs_have_a_name_of_their_own(subject: Subject) {
     let home = Home::with(subject, sections);
     fs::create_dir(home.path("logs")).unwrap();
     let daemon = Daemon::start_in(home, &[]);
-    daemon.await_state("x", "STOPPED");
+    // Whoever is answered finds everything in place.
+    daemon.answers("getIdentification", json!([]), "\"me\"");
     let mut names: Vec<String> = fs::read_dir(daemon.home.path("logs"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -84,7 +85,6 @@ fn automatic_logs_have_a_name_of_their_own(subject: Subject) {
         let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         assert!(random.len() == 8 && random.bytes().all(known), "{name}");
     }
-    daemon.answers("getIdentification", json!([]), "\"me\"");
 }
 
 /// LOG-28.

@@ -19,6 +19,9 @@ compliance!(
     limits_are_raised_and_told,
     a_start_as_root_without_a_user_is_told,
     a_user_that_does_not_exist_is_refused,
+    without_a_configuration_it_says_where_it_looked,
+    what_an_option_replaces_is_still_checked,
+    limits_that_cannot_be_had_are_refused,
 );
 
 #[track_caller]
@@ -277,4 +280,47 @@ fn a_user_that_does_not_exist_is_refused(subject: Subject) {
     complains(&told, "Invalid user name no-such-user");
     let told = home.supervisord(&["-n", "-c", "supervisord.conf", "--user", "4000000"]);
     complains(&told, "Invalid user id 4000000");
+}
+
+/// CLI-13, CLI-15.
+fn without_a_configuration_it_says_where_it_looked(subject: Subject) {
+    let home = Home::new(subject);
+    if ["/etc/supervisord.conf", "/etc/supervisor/supervisord.conf"]
+        .iter()
+        .any(|path| std::fs::exists(path).unwrap())
+    {
+        // This machine has one.
+        return;
+    }
+    let told = home.supervisord(&["-n"]);
+    assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+    let lines: Vec<&str> = told.stderr.lines().collect();
+    let text = "Error: No config file found at default paths (<ANY>/etc/supervisord.conf, <ANY>/supervisord.conf, supervisord.conf, \
+                etc/supervisord.conf, /etc/supervisord.conf, /etc/supervisor/supervisord.conf); use the -c option to specify a \
+                config file at a different path";
+    crate::support::pattern::assert_like(lines[lines.len() - 2], text, "where it looked");
+    let warning = "Supervisord is running as root and it is searching for its configuration file in default locations (including \
+                   its current working directory); you probably want to specify a \"-c\" argument specifying an absolute path \
+                   to a configuration file for improved security.";
+    let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    assert_eq!(lines[0].contains(warning), root, "{told:?}");
+}
+
+/// CLI-10.
+fn what_an_option_replaces_is_still_checked(subject: Subject) {
+    let home = Home::with(subject, "[supervisord]\nminfds=few\n");
+    let told = home.supervisord(&["-n", "-c", "supervisord.conf", "-a", "100"]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert!(told.stderr.contains("invalid literal for int() with base 10: 'few'"), "{told:?}");
+}
+
+/// SIG-41.
+fn limits_that_cannot_be_had_are_refused(subject: Subject) {
+    let home = Home::with(subject, "");
+    let told = home.supervisord(&["-n", "-c", "supervisord.conf", "--minfds", "9000000000000000000"]);
+    let text = "Error: The minimum number of file descriptors required to run this process is 9000000000000000000 as per the \
+                \"minfds\" command-line argument or config file setting. The current environment will only allow you to open \
+                <N> file descriptors.  Either raise the number of usable file descriptors in your environment (see README.rst) \
+                or lower the minfds setting in the config file to allow the process to start.\nFor help, use <ANY>supervisord -h\n";
+    told.complains(2, text);
 }

@@ -23,6 +23,8 @@ compliance!(
     without_the_interface_there_are_no_methods,
     a_port_is_served_and_served_again_after_a_restart,
     a_second_daemon_on_the_same_port_is_refused,
+    a_backoff_does_not_hold_up_the_end,
+    automatic_logs_stay_behind,
 );
 
 const ONE: &str = "[program:x]\ncommand=/bin/cat\nstartsecs=0\n";
@@ -155,10 +157,12 @@ fn a_stale_socket_is_replaced(subject: Subject) {
 
 /// CLI-43, LOG-7.
 fn detached_it_leaves_the_terminal(subject: Subject) {
-    let home = Home::with(subject, &format!("[supervisord]\ndirectory=%(here)s/sub\numask=027\n{ONE}"));
+    let home = Home::with(subject, &format!("[supervisord]\ndirectory=/\numask=077\n{ONE}"));
     fs::create_dir(home.path("sub")).unwrap();
-    let mut daemon = Daemon::start_detached(home, &[]);
+    let sub = home.path("sub").display().to_string();
+    let mut daemon = Daemon::start_detached(home, &["-d", &sub, "-m", "027"]);
     daemon.await_line("INFO daemonizing the supervisord process");
+    daemon.await_line("INFO set current directory: '<DIR>/sub'");
     daemon.await_line(&format!("INFO supervisord started with pid {}", daemon.pid));
     daemon.await_state("x", "RUNNING");
     let proc = format!("/proc/{}", daemon.pid);
@@ -246,4 +250,30 @@ fn a_second_daemon_on_the_same_port_is_refused(subject: Subject) {
          Shut this program down first before starting supervisord.\nFor help, use <ANY>supervisord -h\n",
     );
     assert!(!home.path("s").exists() && !home.path("pid").exists(), "{:?}", home.files());
+}
+
+/// PRC-25.
+fn a_backoff_does_not_hold_up_the_end(subject: Subject) {
+    let mut daemon = Daemon::start(subject, "[program:x]\ncommand=%(here)s/missing\nstartretries=1000000\n");
+    daemon.await_state("x", "BACKOFF");
+    daemon.skip_log();
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.await_end().code(), Some(0));
+    let told: Vec<String> = daemon.log().into_iter().filter(|line| !line.contains("spawnerr: ")).collect();
+    assert!(
+        told.last().unwrap().contains("received SIGTERM")
+            || told.last().unwrap().contains("waiting for x to die"),
+        "{told:#?}"
+    );
+}
+
+/// LOG-29.
+fn automatic_logs_stay_behind(subject: Subject) {
+    let mut daemon =
+        Daemon::start(subject, "[program:x]\ncommand=/bin/echo last words\nstartsecs=0\nautorestart=false\n");
+    daemon.await_state("x", "EXITED");
+    let log = daemon.info("x", "stdout_logfile").as_str().unwrap().to_owned();
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.await_end().code(), Some(0));
+    assert_eq!(fs::read_to_string(log).unwrap(), "last words\n");
 }

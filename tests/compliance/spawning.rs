@@ -19,6 +19,8 @@ compliance!(
     standard_input_is_a_pipe,
     a_program_leads_a_group_in_our_session,
     a_program_has_three_descriptors,
+    a_log_that_cannot_be_opened_is_told,
+    signals_that_a_program_ignores,
 );
 
 /// PRC-15, PRC-56, PRC-57, PRC-58, PRC-60.
@@ -93,11 +95,13 @@ fn what_fails_after_the_fork_is_in_the_log_of_the_program(subject: Subject) {
 fn commands_are_split_as_a_shell_does_and_found_in_the_path(subject: Subject) {
     let home = Home::with(
         subject,
-        "[program:x]\ncommand=args 'a  b' \"c \\\"d\\\"\" e\\ f ''\n  g $HOME * #h ~\nenvironment=PATH=\"%(here)s/bin:/bin:/usr/bin\"\nstartsecs=0\n",
+        "[program:x]\ncommand=args 'a  b' \"c \\\"d\\\"\" e\\ f ''\n  g $HOME * #h ~\nenvironment=PATH=\"%(here)s/bin:/bin:/usr/bin\"\nstartsecs=0\n\
+         [program:y]\ncommand=sh -c 'echo $0; exec cat'\nstartsecs=0\n",
     );
     fs::create_dir(home.path("bin")).unwrap();
     home.script("bin/args", "#!/bin/sh\nprintf '<%s>\\n' \"$@\"\nexec cat\n");
     let daemon = Daemon::start_in(home, &[]);
+    daemon.await_log_of("y", "sh\n");
     daemon.await_log_of("x", "<a  b>\n<c \"d\">\n<e f>\n<>\n<g>\n<$HOME>\n<*>\n");
 }
 
@@ -235,4 +239,40 @@ fn a_program_has_three_descriptors(subject: Subject) {
     // The logs are there, each with the mode of an AUTO log.
     let log = daemon.info("x", "stderr_logfile");
     assert_eq!(fs::metadata(log.as_str().unwrap()).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// PRC-59.
+fn a_log_that_cannot_be_opened_is_told(subject: Subject) {
+    let home = Home::with(
+        subject,
+        "[program:x]\ncommand=/bin/cat\nautostart=false\nstartretries=0\nstdout_logfile=%(here)s/sub/out\n",
+    );
+    fs::create_dir(home.path("sub")).unwrap();
+    let mut daemon = Daemon::start_in(home, &[]);
+    fs::remove_dir(daemon.home.path("sub")).unwrap();
+    daemon.answers("startProcess", json!(["x"]), "fault 50 SPAWN_ERROR: x");
+    daemon.logs(&[
+        "INFO spawnerr: unknown error making dispatchers for 'x': ENOENT",
+        "INFO gave up: x entered FATAL state, too many start retries too quickly",
+    ]);
+    daemon.answers(
+        "getProcessInfo",
+        json!(["x"]),
+        "{<ANY>\"statename\": \"FATAL\", \"spawnerr\": \"unknown error making dispatchers for 'x': ENOENT\", <ANY>}",
+    );
+}
+
+/// PRC-72, RE-24: Python leaves SIGPIPE and SIGXFSZ ignored, which few programs expect.
+fn signals_that_a_program_ignores(subject: Subject) {
+    let daemon = Daemon::start(subject, "[program:x]\ncommand=/bin/cat\nstartsecs=0\n");
+    daemon.await_state("x", "RUNNING");
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid_of("x"))).unwrap();
+    let mask = |name: &str| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap()
+    };
+    // The real-time ones are whatever this test was started with.
+    let ignored = mask("SigIgn:") & 0x7fff_ffff;
+    let expected = if subject == Subject::Theirs { 0x0100_1000 } else { 0 };
+    assert_eq!((ignored, mask("SigBlk:")), (expected, 0));
 }

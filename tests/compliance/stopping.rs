@@ -237,7 +237,13 @@ fn the_debug_log_tells_of_signals_and_output(subject: Subject) {
     daemon.answers("stopProcess", json!(["x"]), "true");
     daemon.logs(&["DEBG killing x (pid <PID>) with signal SIGTERM"]);
     daemon.await_line("WARN stopped: x (terminated by SIGTERM)");
-    assert!(daemon.log().contains(&"DEBG received SIGCHLD indicating a child quit".to_owned()));
+    crate::support::eventually("SIGCHLD is told of", || {
+        let log = daemon.log();
+        crate::support::so(
+            log.contains(&"DEBG received SIGCHLD indicating a child quit".to_owned()),
+            log.join("\n"),
+        )
+    });
 }
 
 fn the_info_log_tells_of_neither(subject: Subject) {

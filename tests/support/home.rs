@@ -149,7 +149,7 @@ impl Home {
         let user = fs::metadata("/proc/self").unwrap().uid();
         let head = format!(
             "[unix_http_server]\nfile=%(here)s/s\n\
-             [supervisord]\nlogfile=%(here)s/main.log\npidfile=%(here)s/pid\nchildlogdir=%(here)s\nuser={user}\n\
+             [supervisord]\nlogfile=%(here)s/main.log\npidfile=%(here)s/pid\nuser={user}\n\
              [rpcinterface:supervisor]\n\
              supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
              [supervisorctl]\nserverurl=unix://%(here)s/s\n"

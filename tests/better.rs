@@ -1,0 +1,209 @@
+//! What ours does better than Supervisor on purpose: each of these is an exception of `docs/compat.md`.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests as well")]
+
+mod support;
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use support::{Daemon, Home, Subject, rpc};
+
+const ONE: &str = "[program:x]\ncommand=/bin/cat\nstartsecs=0\n";
+
+fn start(sections: &str) -> Daemon {
+    Daemon::start(Subject::Ours, sections)
+}
+
+/// SIGUSR1 means nothing, and must not end us.
+#[test]
+fn usr1_is_logged_and_ignored() {
+    let mut daemon = start(ONE);
+    daemon.await_line("INFO success: x entered RUNNING state, <ANY>");
+    daemon.signal(Signal::SIGUSR1);
+    daemon.logs(&["INFO received SIGUSR1, which means nothing to supervisord"]);
+    daemon.answers("getState", json!([]), "{<ANY>}");
+}
+
+/// `umask` and `directory` hold in the foreground as well.
+#[test]
+fn umask_and_directory_hold_in_the_foreground() {
+    let home = Home::with(
+        Subject::Ours,
+        "[supervisord]\numask=027\ndirectory=/usr\n[program:x]\ncommand=/bin/sh -c 'umask; pwd; exec cat'\nstartsecs=0\n",
+    );
+    let daemon = Daemon::start_in(home, &[]);
+    daemon.await_log_of("x", "0027\n/usr\n");
+}
+
+/// A group of priorities that differ is started in their order.
+#[test]
+fn members_of_a_group_start_by_priority() {
+    let program = |name: &str, priority: u32| {
+        format!("[program:{name}]\ncommand=/bin/cat\nstartsecs=60\npriority={priority}\n")
+    };
+    let sections = program("a", 3) + &program("b", 1) + &program("c", 2) + "[group:g]\nprograms=a,b,c\n";
+    let mut daemon = start(&sections);
+    daemon.logs(&[
+        "INFO spawned: 'b' with pid <PID>",
+        "INFO spawned: 'c' with pid <PID>",
+        "INFO spawned: 'a' with pid <PID>",
+    ]);
+}
+
+/// A start that meets a stop waits for it, and then starts.
+#[test]
+fn a_start_waits_for_the_stop_before_it() {
+    let home =
+        Home::with(Subject::Ours, "[program:x]\ncommand=%(here)s/slow\nstartsecs=0\nstopwaitsecs=600\n");
+    home.script("slow", "#!/bin/sh\ntrap 'echo bye; while [ ! -e go ]; do sleep 0.02; done; exit 0' TERM\necho up\nwhile :; do sleep 0.02; done\n");
+    let daemon = Daemon::start_in(home, &[]);
+    daemon.await_log_of("x", "up\n");
+    let before = daemon.pid_of("x");
+    daemon.must("stopProcess", json!(["x", false]));
+    daemon.await_log_of("x", "up\nbye\n");
+    let socket = daemon.socket();
+    let start =
+        thread::spawn(move || rpc::shown(&rpc::call(&socket, "supervisor.startProcess", &json!(["x"]))));
+    daemon.answers("getProcessInfo", json!(["x"]), "{<ANY>\"statename\": \"STOPPING\", <ANY>}");
+    daemon.home.write("go", "");
+    assert_eq!(start.join().unwrap(), "true");
+    daemon.answers("getProcessInfo", json!(["x"]), "{<ANY>\"statename\": \"RUNNING\", <ANY>}");
+    assert_ne!(daemon.pid_of("x"), before);
+}
+
+/// The logs of a program that does not run are emptied too.
+#[test]
+fn the_logs_of_a_stopped_program_are_cleared() {
+    let home = Home::with(
+        Subject::Ours,
+        "[program:x]\ncommand=/bin/cat\nautostart=false\nstdout_logfile=%(here)s/out\nstdout_syslog=true\n",
+    );
+    home.write("out", "old\n");
+    let daemon = Daemon::start_in(home, &[]);
+    daemon.answers("clearProcessLogs", json!(["x"]), "true");
+    assert_eq!(daemon.home.read("out"), "");
+}
+
+/// A log that is turned to AUTO is a change as well.
+#[test]
+fn reread_sees_a_log_that_becomes_automatic() {
+    let daemon = start("[program:x]\ncommand=/bin/cat\nautostart=false\nstdout_logfile=%(here)s/out\n");
+    daemon.home.configure("[program:x]\ncommand=/bin/cat\nautostart=false\nstdout_logfile=AUTO\n");
+    daemon.ctl("reread").says(0, "x: changed\n");
+}
+
+/// An automatic log keeps its mode when it is cleared.
+#[test]
+fn a_cleared_log_keeps_its_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let daemon = start(ONE);
+    daemon.await_state("x", "RUNNING");
+    let log = daemon.info("x", "stdout_logfile").as_str().unwrap().to_owned();
+    daemon.answers("clearProcessLogs", json!(["x"]), "true");
+    assert_eq!(fs::metadata(log).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Stops within one priority go together: ten programs that take two seconds each take two seconds.
+#[test]
+fn programs_of_one_priority_are_stopped_together() {
+    let home = Home::new(Subject::Ours);
+    let sections: String = (0..10)
+        .map(|n| format!("[program:x{n}]\ncommand=%(here)s/deaf {n}\nstartsecs=0\nstopwaitsecs=2\n"))
+        .collect();
+    home.configure(&sections);
+    home.script("deaf", "#!/bin/sh\ntrap '' TERM\necho up\nwhile :; do sleep 1; done\n");
+    let mut daemon = Daemon::start_in(home, &[]);
+    for n in 0..10 {
+        daemon.await_log_of(&format!("x{n}"), "up\n");
+    }
+    let begun = Instant::now();
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.await_end().success());
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+}
+
+/// One 401, one clear line.
+#[test]
+fn a_wrong_password_is_told_once() {
+    let daemon = start("[unix_http_server]\nusername=me\npassword=secret\n");
+    daemon.ctl("status").says(1, "Server requires authentication\n");
+    daemon.ctl("-u me -p wrong pid").says(1, "Server requires authentication\n");
+    daemon.ctl("-u me -p secret version").says(0, "5.0.0\n");
+}
+
+/// What fails between fork and exec is named where people look: in `status` and in the main log.
+#[test]
+fn a_failure_before_exec_is_told_in_status() {
+    let mut daemon = start("[program:x]\ncommand=/bin/cat\ndirectory=%(here)s/missing\nstartretries=0\n");
+    daemon.await_line("WARN spawnerr: x: can't enter directory <DIR>/missing: no such file or directory");
+    daemon.await_state("x", "FATAL");
+    let why = "can't enter directory <DIR>/missing: no such file or directory";
+    daemon.ctl("status").says(3, &format!("x                                FATAL     {why}\n"));
+}
+
+/// Whoever waits for the end of a shutdown may ask how far it is.
+#[test]
+fn get_state_answers_during_the_shutdown() {
+    let daemon = start(
+        "[program:x]\ncommand=/bin/sh -c \"trap '' TERM; echo up; while :; do sleep 1; done\"\nstartsecs=0\nstopwaitsecs=600\n",
+    );
+    daemon.await_log_of("x", "up\n");
+    daemon.must("shutdown", json!([]));
+    daemon.answers("getState", json!([]), "{\"statecode\": -1, \"statename\": \"SHUTDOWN\"}");
+}
+
+#[test]
+fn clear_takes_groups() {
+    let daemon =
+        start(&format!("{ONE}[program:y]\ncommand=/bin/cat\nstartsecs=0\n[group:g]\nprograms=x,y\n"));
+    daemon.ctl("clear g:*").says(0, "g:x: cleared\ng:y: cleared\n");
+    daemon.ctl("clear no:*").says(1, "no: ERROR (no such process)\n");
+}
+
+/// Windows editors put a mark at the beginning of a file.
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let home = Home::with(Subject::Ours, ONE);
+    let text = fs::read(home.path("supervisord.conf")).unwrap();
+    home.write("supervisord.conf", [&b"\xef\xbb\xbf"[..], &text].concat());
+    let daemon = Daemon::start_in(home, &[]);
+    daemon.ctl("version").says(0, "5.0.0\n");
+}
+
+#[test]
+fn a_broken_file_is_told_by_supervisorctl_without_a_traceback() {
+    let home = Home::new(Subject::Ours);
+    home.write("supervisord.conf", "[supervisorctl]\nnonsense\n");
+    let told = home.ctl("status");
+    assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+    assert!(told.stderr.starts_with("Error: "), "{told:?}");
+}
+
+/// A program whose name is searched below `directory` is found where it is run.
+#[test]
+fn a_relative_command_is_looked_for_where_it_is_run() {
+    let home =
+        Home::with(Subject::Ours, "[program:x]\ncommand=./here\ndirectory=%(here)s/sub\nstartsecs=0\n");
+    fs::create_dir(home.path("sub")).unwrap();
+    home.script("sub/here", "#!/bin/sh\necho found; exec cat\n");
+    let daemon = Daemon::start_in(home, &[]);
+    daemon.await_log_of("x", "found\n");
+}
+
+/// A start by hand begins a new count of retries.
+#[test]
+fn a_stop_forgets_the_failures_before_it() {
+    let mut daemon = start("[program:x]\ncommand=%(here)s/missing\nstartretries=2\n");
+    daemon.await_line("INFO spawnerr: can't find command '<DIR>/missing'");
+    daemon.await_state("x", "BACKOFF");
+    daemon.answers("stopProcess", json!(["x"]), "true");
+    daemon.home.script("missing", "#!/bin/sh\nexit 1\n");
+    daemon.skip_log();
+    daemon.answers("startProcess", json!(["x", false]), "true");
+    daemon.await_state("x", "FATAL");
+    let spawned = daemon.log().iter().filter(|line| line.starts_with("INFO spawned: 'x'")).count();
+    assert_eq!(spawned, 3, "all retries again");
+}
