@@ -26,6 +26,8 @@ mod control;
 mod cross;
 #[path = "compliance/ctl_logs.rs"]
 mod ctl_logs;
+#[path = "compliance/events.rs"]
+mod events;
 #[path = "compliance/lives.rs"]
 mod lives;
 #[path = "compliance/logs.rs"]
