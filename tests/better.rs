@@ -207,3 +207,15 @@ fn a_stop_forgets_the_failures_before_it() {
     let spawned = daemon.log().iter().filter(|line| line.starts_with("INFO spawned: 'x'")).count();
     assert_eq!(spawned, 3, "all retries again");
 }
+
+/// Plugins in Python cannot be loaded: each is told with its place, and everything else works.
+#[test]
+fn python_plugins_are_left_out_with_a_warning() {
+    let plugin = "[rpcinterface:x]\nsupervisor.rpcinterface_factory=no.such:thing\n";
+    let daemon =
+        Daemon::start(Subject::Ours, &format!("{plugin}[program:x]\ncommand=/bin/cat\nstartsecs=0\n"));
+    daemon.await_state("x", "RUNNING");
+    let log = daemon.home.read("main.log");
+    assert!(log.contains("WARN no.such:thing cannot be resolved within [rpcinterface:x]"), "{log}");
+    assert!(log.contains("its methods are not there (file: '<DIR>/supervisord.conf', line "), "{log}");
+}

@@ -99,17 +99,30 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
 /// The factory that Supervisor's main interface has; the only one that can be had without Python.
 const MAIN_INTERFACE: &str = "supervisor.rpcinterface:make_main_rpcinterface";
 
-/// Checks the `[rpcinterface:x]` sections; whether the main one is there.
+/// Checks the `[rpcinterface:x]` sections; whether the main one is there. Python code cannot be loaded: that is said, and the
+/// rest of the configuration works without it.
 fn interfaces(context: &mut Context<'_>) -> bool {
+    let key = "supervisor.rpcinterface_factory";
     for section in context.sections_named("rpcinterface:") {
-        let key = "supervisor.rpcinterface_factory";
         let name = &section.name;
-        let problem = match section.get(key).map(|entry| entry.value.as_str()) {
-            Some(MAIN_INTERFACE) => continue,
-            Some(other) => format!("{other} cannot be resolved within [{name}]"),
-            None => format!("section [{name}] does not specify a {key}"),
+        let Some(factory) = section.get(key) else {
+            let problem = format!("section [{name}] does not specify a {key}");
+            context.errors.push(section.problem(problem, Some(key)));
+            continue;
         };
-        context.errors.push(section.problem(problem, Some(key)));
+        if factory.value == MAIN_INTERFACE {
+            continue;
+        }
+        let instead = if name == "rpcinterface:supervisor" {
+            "the built-in supervisor interface is used instead"
+        } else {
+            "its methods are not there"
+        };
+        let (value, file, line) = (&factory.value, factory.file.display(), factory.line);
+        let warning = format!(
+            "{value} cannot be resolved within [{name}]: it is Python code, and {instead} (file: '{file}', line {line})"
+        );
+        context.warnings.push(warning);
     }
     context.section("rpcinterface:supervisor").is_some()
 }

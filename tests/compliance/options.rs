@@ -185,10 +185,6 @@ fn a_broken_configuration_is_refused(subject: Subject) {
             "[supervisord]\n[rpcinterface:x]\n",
             "section [rpcinterface:x] does not specify a supervisor.rpcinterface_factory",
         ),
-        (
-            "[supervisord]\n[rpcinterface:x]\nsupervisor.rpcinterface_factory=no.such:thing\n",
-            "no.such:thing cannot be resolved within [rpcinterface:x]",
-        ),
     ] {
         home.write("supervisord.conf", text);
         let told = home.supervisord(&["-n", "-c", "supervisord.conf"]);
