@@ -7,6 +7,7 @@ use super::error::{Diagnostic, LoadError};
 use super::expand::{Names, Value, expand};
 use super::ini;
 use super::machine::Machine;
+use super::remedy::remedy;
 use super::section::Section;
 use super::spec::{CtlSpec, DaemonSpec, GroupSpec};
 use super::{daemon, program};
@@ -110,7 +111,8 @@ impl<'a> Context<'a> {
 
     fn problem(&mut self, file: &Path, line: Option<usize>, problem: String, source: Option<String>) {
         let file = file.to_path_buf();
-        self.errors.push(Diagnostic { file, line, section: None, problem, help: None, source });
+        let help = remedy("", &problem);
+        self.errors.push(Diagnostic { file, line, section: None, problem, help, source });
     }
 
     /// Merges a file into what was read: of equal sections and keys the later counts.

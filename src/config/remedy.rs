@@ -3,6 +3,9 @@
 /// What was expected of an option, and what usually mends it.
 #[must_use]
 pub(super) fn remedy(option: &str, problem: &str) -> Option<String> {
+    if problem.contains("no section headers") {
+        return Some("begin with a section, whose name stands in square brackets: [supervisord]".to_owned());
+    }
     if problem.contains("is badly formatted") {
         return Some("a literal per cent sign is written `%%`".to_owned());
     }
