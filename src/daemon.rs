@@ -198,7 +198,7 @@ fn serve_once(
     if first {
         lines.push(become_user(&spec)?);
     }
-    lines.extend(loaded.warnings.into_iter().map(|text| (Level::Warn, text)));
+    lines.extend(loaded.warnings.iter().map(|warning| (Level::Warn, warning.line())));
     lines.extend(loaded.infos.into_iter().map(|text| (Level::Info, text)));
     if first {
         for (limit, wanted) in [(Limit::Files, spec.minfds), (Limit::Processes, spec.minprocs)] {

@@ -217,5 +217,5 @@ fn python_plugins_are_left_out_with_a_warning() {
     daemon.await_state("x", "RUNNING");
     let log = daemon.home.read("main.log");
     assert!(log.contains("WARN no.such:thing cannot be resolved within [rpcinterface:x]"), "{log}");
-    assert!(log.contains("its methods are not there (file: '<DIR>/supervisord.conf', line "), "{log}");
+    assert!(log.contains("its methods are not there in section 'rpcinterface:x' (file: '<DIR>/supervisord.conf', line "), "{log}");
 }

@@ -283,3 +283,42 @@ fn a_relative_configuration_is_found_after_the_change_of_directory() {
     daemon.await_line("INFO supervisord started with pid <PID>");
     daemon.await_state("x", "RUNNING");
 }
+
+/// What nobody reads is told, with what was probably meant, and nothing else changes.
+#[test]
+fn unknown_names_and_doubled_options_are_told() {
+    let daemon = start(
+        "[programm:x]\ncommand=/bin/cat\n[program:y]\ncommand=/bin/cat\nautorestrat=true\nstartsecs=2\nstartsecs=0\n",
+    );
+    let log = daemon.log().join("\n");
+    for wanted in [
+        "WARN unknown section is ignored in section 'programm:x' (file: ",
+        "did you mean [program:x]?",
+        "WARN unknown option 'autorestrat' is ignored in section 'program:y' (file: ",
+        "did you mean autorestart?",
+        "WARN the option 'startsecs' was given before in section 'program:y' (file: ",
+    ] {
+        assert!(log.contains(wanted), "{wanted}\n{log}");
+    }
+}
+
+/// The sample is a configuration, with every comment taken away too.
+#[test]
+fn the_sample_configuration_is_good() {
+    let echo = Command::new(env!("CARGO_BIN_EXE_echo_supervisord_conf")).arg("ignored").output().unwrap();
+    assert!(echo.status.success());
+    let sample = String::from_utf8(echo.stdout).unwrap();
+    let plain = supervisord::config::ini::read(&sample).unwrap();
+    let names: Vec<&str> = plain.iter().map(|section| section.name.as_str()).collect();
+    assert_eq!(names, ["unix_http_server", "supervisord", "rpcinterface:supervisor", "supervisorctl"]);
+    let whole: String =
+        sample.lines().map(|line| format!("{}\n", line.strip_prefix(';').unwrap_or(line))).collect();
+    let whole: String = whole
+        .lines()
+        .filter(|line| !line.starts_with(' ') && !line.is_empty())
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let sections = supervisord::config::ini::read(&whole).unwrap();
+    assert_eq!(sections.len(), 10);
+    assert!(sections.iter().all(|section| !section.entries.is_empty()));
+}

@@ -110,7 +110,7 @@ fn interfaces(context: &mut Context<'_>) -> bool {
             context.errors.push(section.problem(problem, Some(key)));
             continue;
         };
-        if factory.value == MAIN_INTERFACE {
+        if factory.value.trim() == MAIN_INTERFACE {
             continue;
         }
         let instead = if name == "rpcinterface:supervisor" {
@@ -118,11 +118,9 @@ fn interfaces(context: &mut Context<'_>) -> bool {
         } else {
             "its methods are not there"
         };
-        let (value, file, line) = (&factory.value, factory.file.display(), factory.line);
-        let warning = format!(
-            "{value} cannot be resolved within [{name}]: it is Python code, and {instead} (file: '{file}', line {line})"
-        );
-        context.warnings.push(warning);
+        let value = &factory.value;
+        let problem = format!("{value} cannot be resolved within [{name}]: it is Python code, and {instead}");
+        context.warnings.push(section.warning(problem, Some(key)));
     }
     context.section("rpcinterface:supervisor").is_some()
 }

@@ -5,9 +5,22 @@ use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It works, but perhaps not as it was meant.
+    Warning,
+    /// It does not work.
+    Error,
+}
+
 /// One thing that is wrong, or odd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
+    /// Supervisor has this warning too, and operators grep for it: the main log has its words and no more.
+    pub verbatim: bool,
+    /// How bad it is.
+    pub severity: Severity,
     /// The file.
     pub file: PathBuf,
     /// The line, from 1.
@@ -27,6 +40,18 @@ pub struct Diagnostic {
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct LoadError(pub Vec<Diagnostic>);
 
+impl Diagnostic {
+    /// On one line, with the remedy: for the main log.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match &self.help {
+            _ if self.verbatim => self.problem.clone(),
+            Some(help) => format!("{self}: {help}"),
+            None => self.to_string(),
+        }
+    }
+}
+
 /// On one line: for the main log and for CANT_REREAD.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -45,13 +70,17 @@ impl fmt::Display for Diagnostic {
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic]) -> String {
     let one = |diagnostic: &Diagnostic| {
+        let level = match diagnostic.severity {
+            Severity::Warning => Level::WARNING,
+            Severity::Error => Level::ERROR,
+        };
         let path = diagnostic.file.display().to_string();
         let source = diagnostic.source.clone().unwrap_or_default();
         let mut snippet = Snippet::source(&source).path(&path).line_start(diagnostic.line.unwrap_or(1));
         if !source.is_empty() {
             snippet = snippet.annotation(AnnotationKind::Primary.span(0..source.len()));
         }
-        let mut group = Level::ERROR.primary_title(&diagnostic.problem).element(snippet);
+        let mut group = level.primary_title(&diagnostic.problem).element(snippet);
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help));
         }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::{Diagnostic, LoadError};
+use super::error::{Diagnostic, LoadError, Severity};
 use super::expand::{Names, Value, expand};
 use super::ini;
 use super::machine::Machine;
+use super::options;
 use super::remedy::remedy;
 use super::section::Section;
 use super::spec::{CtlSpec, DaemonSpec, GroupSpec};
@@ -20,7 +21,7 @@ pub struct Loaded {
     /// What should run, by (priority, name).
     pub groups: Vec<GroupSpec>,
     /// What is odd.
-    pub warnings: Vec<String>,
+    pub warnings: Vec<Diagnostic>,
     /// What the main log says at INFO.
     pub infos: Vec<String>,
 }
@@ -38,7 +39,7 @@ pub(super) struct Context<'a> {
     pub(super) names: Names,
     pub(super) sections: Vec<Section>,
     pub(super) errors: Vec<Diagnostic>,
-    pub(super) warnings: Vec<String>,
+    pub(super) warnings: Vec<Diagnostic>,
     pub(super) infos: Vec<String>,
 }
 
@@ -68,6 +69,7 @@ pub fn load(machine: &dyn Machine, path: &Path, overrides: &Overrides) -> Result
     if !context.errors.is_empty() {
         return Err(LoadError(context.errors));
     }
+    context.warnings.extend(options::unknown_names(&context.sections));
     let daemon = daemon::read(&mut context, overrides);
     let groups = program::read(&mut context, &daemon);
     if !context.errors.is_empty() {
@@ -111,8 +113,25 @@ impl<'a> Context<'a> {
 
     fn problem(&mut self, file: &Path, line: Option<usize>, problem: String, source: Option<String>) {
         let file = file.to_path_buf();
-        let help = remedy("", &problem);
-        self.errors.push(Diagnostic { file, line, section: None, problem, help, source });
+        let help = remedy("", "", &problem);
+        let severity = Severity::Error;
+        self.errors.push(Diagnostic {
+            verbatim: false,
+            severity,
+            file,
+            line,
+            section: None,
+            problem,
+            help,
+            source,
+        });
+    }
+
+    /// Notes what is odd; what is the same for every process of a program, once.
+    pub(super) fn warn_once(&mut self, warning: Diagnostic) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// Merges a file into what was read: of equal sections and keys the later counts.
@@ -160,7 +179,15 @@ impl<'a> Context<'a> {
             self.sections.len() - 1
         });
         for entry in raw.entries {
-            self.sections[at].set(file, entry);
+            let (key, value) = (entry.key.clone(), entry.value.clone());
+            let before = self.sections[at].set(file, entry);
+            if let Some(before) = before.filter(|before| before.value != value) {
+                let section = &self.sections[at];
+                let mut warning = section.warning(format!("the option '{key}' was given before"), Some(&key));
+                let (there, at) = (before.file.display(), before.line);
+                warning.help = Some(format!("this value counts, and not the one in line {at} of {there}"));
+                self.warnings.push(warning);
+            }
         }
     }
 
@@ -197,7 +224,8 @@ impl<'a> Context<'a> {
             let pattern = base.join(word).display().to_string();
             let found = self.machine.glob(&pattern);
             if found.is_empty() {
-                self.warnings.push(format!("No file matches via include \"{pattern}\""));
+                let problem = format!("No file matches via include \"{pattern}\"");
+                self.warnings.push(section.warning_of_theirs(problem, "files"));
             }
             for file in found {
                 self.infos.push(format!("Included extra file \"{}\" during parsing", file.display()));

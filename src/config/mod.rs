@@ -12,6 +12,7 @@ pub mod ini;
 mod listener;
 pub mod load;
 pub mod machine;
+pub mod options;
 mod program;
 mod reader;
 mod remedy;

@@ -30,9 +30,8 @@ pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupS
     }
     groups.extend(listener::read(context, daemon));
     for section in context.sections_named("fcgi-program:") {
-        let (name, file, line) = (&section.name, section.file.display(), section.line);
-        let warning = format!("[{name}] is not supported yet, and is left out (file: '{file}', line {line})");
-        context.warnings.push(warning);
+        let problem = format!("[{}] is not supported yet, and is left out", section.name);
+        context.warnings.push(section.warning(problem, None));
     }
     groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     groups
@@ -181,11 +180,12 @@ fn one(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec, base: &ProcessSpec, num
     spec.stderr = log(reader, "stderr");
     if spec.redirect_stderr {
         if matches!(spec.stderr.target, LogTarget::File(_)) {
-            let section = &reader.section.name;
-            let warning = format!(
-                "For [{section}], redirect_stderr=true but stderr_logfile has also been set to a filename, the filename has been ignored"
+            let name = &reader.section.name;
+            let problem = format!(
+                "For [{name}], redirect_stderr=true but stderr_logfile has also been set to a filename, the filename has been ignored"
             );
-            reader.context.warnings.push(warning);
+            let warning = reader.section.warning_of_theirs(problem, "stderr_logfile");
+            reader.context.warn_once(warning);
         }
         spec.stderr.target = LogTarget::None;
     }

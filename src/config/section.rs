@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::Diagnostic;
+use super::error::{Diagnostic, Severity};
 use super::ini::RawEntry;
 use super::remedy::remedy;
 
@@ -29,8 +29,13 @@ impl Section {
         Self { name, file, line, entries: BTreeMap::new() }
     }
 
-    pub(super) fn set(&mut self, file: &Path, raw: RawEntry) {
-        self.entries.insert(raw.key, Entry { value: raw.value, file: file.to_path_buf(), line: raw.line });
+    /// Sets an option; what it was before.
+    pub(super) fn set(&mut self, file: &Path, raw: RawEntry) -> Option<Entry> {
+        self.entries.insert(raw.key, Entry { value: raw.value, file: file.to_path_buf(), line: raw.line })
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
@@ -62,7 +67,26 @@ impl Section {
             None => (self.file.clone(), self.line, format!("[{}]", self.name)),
         };
         let (line, section) = (Some(line), Some(self.name.clone()));
-        let help = option.and_then(|option| remedy(option, &problem));
-        Diagnostic { file, line, section, problem, help, source: Some(source) }
+        let help = option.and_then(|option| remedy(&self.name, option, &problem));
+        Diagnostic {
+            verbatim: false,
+            severity: Severity::Error,
+            file,
+            line,
+            section,
+            problem,
+            help,
+            source: Some(source),
+        }
+    }
+
+    /// What is odd about an option of this section, or about the section.
+    pub(super) fn warning(&self, problem: String, option: Option<&str>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, help: None, ..self.problem(problem, option) }
+    }
+
+    /// A warning in Supervisor's words.
+    pub(super) fn warning_of_theirs(&self, problem: String, option: &str) -> Diagnostic {
+        Diagnostic { verbatim: true, ..self.warning(problem, Some(option)) }
     }
 }
