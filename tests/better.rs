@@ -217,5 +217,69 @@ fn python_plugins_are_left_out_with_a_warning() {
     daemon.await_state("x", "RUNNING");
     let log = daemon.home.read("main.log");
     assert!(log.contains("WARN no.such:thing cannot be resolved within [rpcinterface:x]"), "{log}");
-    assert!(log.contains("its methods are not there in section 'rpcinterface:x' (file: '<DIR>/supervisord.conf', line "), "{log}");
+    assert!(
+        log.contains(
+            "its methods are not there in section 'rpcinterface:x' (file: '<DIR>/supervisord.conf', line "
+        ),
+        "{log}"
+    );
+}
+
+/// A FastCGI program of a group has its socket too, which stays open while its only process is restarted; what cannot be bound is
+/// a failed start of that program, and nothing else.
+#[test]
+fn a_shared_socket_outlives_a_restart_and_one_that_fails_hurts_nobody() {
+    let home = Home::with(
+        Subject::Ours,
+        "[fcgi-program:f]\ncommand=/bin/sh -c 'exec sleep 1000'\nsocket=unix://%(here)s/f.sock\nstartsecs=0\nautorestart=true\n\
+         [fcgi-program:bad]\ncommand=/bin/cat\nsocket=unix:///nowhere/at.all\nstartretries=0\n\
+         [group:g]\nprograms=f,bad\n",
+    );
+    let mut daemon = Daemon::start_in(home, &[]);
+    daemon.await_state("g:bad", "FATAL");
+    let text = "Could not create FastCGI socket unix:///nowhere/at.all: No such file or directory";
+    let status = daemon.ctl("status g:bad");
+    assert!(status.stdout.to_lowercase().contains(&text.to_lowercase()), "{status:?}");
+    daemon.await_state("g:f", "RUNNING");
+    let (path, pid) = (daemon.home.path("f.sock"), daemon.pid_of("g:f"));
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    daemon.await_line("INFO spawned: 'f' with pid <ANY>");
+    daemon.await_line("INFO spawned: 'f' with pid <ANY>");
+    std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let created =
+        daemon.log().iter().filter(|line| line.ends_with("/f.sock") && line.contains("Creating")).count();
+    assert_eq!(created, 1);
+    daemon.answers("stopProcess", json!(["g:f"]), "true");
+    assert!(!path.exists(), "the file goes with the socket");
+}
+
+/// What is wrong with a shared socket is told when the configuration is read.
+#[test]
+fn shared_sockets_that_make_no_sense_are_refused() {
+    let cases = [
+        ("", "[fcgi-program:f] section requires a \"socket\" line"),
+        ("socket=http://x:1", "Bad socket format http://x:1 in [fcgi-program:f] socket"),
+        ("socket=unix://a/b", "Unix socket path a/b is not an absolute path in [fcgi-program:f] socket"),
+        ("socket=tcp://x:70000", "70000 is above upper bound (65535) in [fcgi-program:f] socket"),
+        ("socket=tcp://x:1\nsocket_backlog=0", "Invalid socket_backlog value 0"),
+        ("socket=unix:///x\nsocket_owner=nobody.here", "Invalid socket_owner value nobody.here"),
+        ("socket=unix:///x\nsocket_mode=9", "Invalid socket_mode value 9"),
+        (
+            "socket=tcp://x:1\nsocket_mode=0700",
+            "socket_owner and socket_mode params should only be used with a Unix domain socket in [fcgi-program:f] socket",
+        ),
+    ];
+    for (lines, wanted) in cases {
+        let home = Home::with(Subject::Ours, &format!("[fcgi-program:f]\ncommand=/bin/cat\n{lines}\n"));
+        let refused = home.supervisord(&["-n"]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(wanted), "{wanted}\n{}", refused.stderr);
+    }
+    let both = "[fcgi-program:f]\ncommand=/bin/cat\nsocket=tcp://x:1\n[program:f]\ncommand=/bin/cat\n[group:g]\nprograms=f\n";
+    let refused = Home::with(Subject::Ours, both).supervisord(&["-n"]);
+    assert!(
+        refused.stderr.contains("[group:g] name f is ambiguous (exists as program and fcgi-program)"),
+        "{}",
+        refused.stderr
+    );
 }

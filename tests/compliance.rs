@@ -28,6 +28,8 @@ mod cross;
 mod ctl_logs;
 #[path = "compliance/events.rs"]
 mod events;
+#[path = "compliance/fcgi.rs"]
+mod fcgi;
 #[path = "compliance/lives.rs"]
 mod lives;
 #[path = "compliance/logs.rs"]

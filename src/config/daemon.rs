@@ -88,7 +88,8 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
         let mode = reader.parse("chmod", 0o700, |text| {
             value::octal(text).map_err(|_| format!("Invalid chmod value {text}"))
         });
-        let (uid, gid) = owner(&mut reader);
+        let owner = owner(&mut reader, "chown", "Invalid sockchown value");
+        let (uid, gid) = owner.unwrap_or((None, None));
         let auth = credentials(&mut reader);
         let address = ServerAddress::Unix { path, mode, uid, gid };
         servers.push(ServerSpec { section: section.name.clone(), address, auth });
@@ -125,19 +126,22 @@ fn interfaces(context: &mut Context<'_>) -> bool {
     context.section("rpcinterface:supervisor").is_some()
 }
 
-/// `chown=user[:group]`.
-fn owner(reader: &mut Reader<'_, '_>) -> (Option<u32>, Option<u32>) {
-    let Some(text) = reader.text("chown") else { return (None, None) };
+/// A user and perhaps a group.
+type Owner = (Option<u32>, Option<u32>);
+
+/// `user[:group]`; `None` when it is not given.
+pub(super) fn owner(reader: &mut Reader<'_, '_>, key: &str, complaint: &str) -> Option<Owner> {
+    let text = reader.text(key)?;
     let (user, group) = text.trim().split_once(':').map_or((text.trim(), None), |(u, g)| (u, Some(g)));
     let machine = reader.context.machine;
     let uid = user.parse().ok().or_else(|| machine.user(user).map(|user| user.uid));
     let gid = group.map(|group| group.parse().ok().or_else(|| machine.group(group)));
     match (uid, gid) {
-        (Some(uid), None) => (Some(uid), None),
-        (Some(uid), Some(Some(gid))) => (Some(uid), Some(gid)),
+        (Some(uid), None) => Some((Some(uid), None)),
+        (Some(uid), Some(Some(gid))) => Some((Some(uid), Some(gid))),
         _ => {
-            reader.fail("chown", format!("Invalid sockchown value {text}"));
-            (None, None)
+            reader.fail(key, format!("{complaint} {text}"));
+            None
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod environment;
 pub mod error;
 pub mod expand;
+mod fcgi;
 pub mod ini;
 mod listener;
 pub mod load;

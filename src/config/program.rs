@@ -7,34 +7,70 @@ use super::load::Context;
 use super::reader::Reader;
 use super::section::Section;
 use super::spec::{AutoRestart, DaemonSpec, GroupKind, GroupSpec, LogSpec, LogTarget, ProcessSpec};
-use super::{environment, listener, value};
+use super::{environment, fcgi, listener, value};
 use crate::api::Signal;
 
 pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupSpec> {
     let mut grouped = Vec::new();
     let mut groups = explicit_groups(context, daemon, &mut grouped);
-    for section in context.sections_named("program:") {
-        let name = section.name["program:".len()..].trim().to_owned();
-        if grouped.contains(&name) {
-            continue;
-        }
-        match value::name(&name) {
-            Err(problem) => context.errors.push(section.problem(problem, None)),
-            Ok(name) => {
-                let mut processes = processes(context, daemon, &section, &name, &name);
-                processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-                let priority = processes.first().map_or(999, |process| process.priority);
-                groups.push(GroupSpec { name, priority, processes, kind: GroupKind::Programs });
+    for kind in [Kind::Program, Kind::Fcgi] {
+        for section in context.sections_named(kind.prefix()) {
+            let name = section.name[kind.prefix().len()..].trim().to_owned();
+            if grouped.contains(&name) {
+                continue;
+            }
+            match value::name(&name) {
+                Err(problem) => context.errors.push(section.problem(problem, None)),
+                Ok(name) => groups.push(own_group(context, daemon, kind, &section, name)),
             }
         }
     }
     groups.extend(listener::read(context, daemon));
-    for section in context.sections_named("fcgi-program:") {
-        let problem = format!("[{}] is not supported yet, and is left out", section.name);
-        context.warnings.push(section.warning(problem, None));
-    }
     groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
     groups
+}
+
+/// The two kinds of programs.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Program,
+    Fcgi,
+}
+
+impl Kind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Program => "program:",
+            Self::Fcgi => "fcgi-program:",
+        }
+    }
+
+    fn processes(
+        self,
+        context: &mut Context<'_>,
+        daemon: &DaemonSpec,
+        section: &Section,
+        program: &str,
+        group: &str,
+    ) -> Vec<ProcessSpec> {
+        match self {
+            Self::Program => processes(context, daemon, section, program, group),
+            Self::Fcgi => fcgi::processes(context, daemon, section, program, group),
+        }
+    }
+}
+
+fn own_group(
+    context: &mut Context<'_>,
+    daemon: &DaemonSpec,
+    kind: Kind,
+    section: &Section,
+    name: String,
+) -> GroupSpec {
+    let mut processes = kind.processes(context, daemon, section, &name, &name);
+    processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    let priority = processes.first().map_or(999, |process| process.priority);
+    GroupSpec { name, priority, processes, kind: GroupKind::Programs }
 }
 
 fn explicit_groups(
@@ -56,12 +92,23 @@ fn explicit_groups(
         let programs = value::list(&reader.text("programs").unwrap_or_default());
         let mut members = Vec::new();
         for program in programs {
-            let Some(member) = context.section(&format!("program:{program}")) else {
-                let problem = format!("[{}] names unknown program or fcgi-program {program}", section.name);
-                context.errors.push(section.problem(problem, Some("programs")));
-                continue;
+            let found = |kind: Kind| context.section(&format!("{}{program}", kind.prefix()));
+            let (kind, member) = match (found(Kind::Program), found(Kind::Fcgi)) {
+                (Some(member), None) => (Kind::Program, member),
+                (None, Some(member)) => (Kind::Fcgi, member),
+                (both, _) => {
+                    let problem = match both {
+                        Some(_) => {
+                            format!("name {program} is ambiguous (exists as program and fcgi-program)")
+                        }
+                        None => format!("names unknown program or fcgi-program {program}"),
+                    };
+                    let problem = format!("[{}] {problem}", section.name);
+                    context.errors.push(section.problem(problem, Some("programs")));
+                    continue;
+                }
             };
-            members.extend(processes(context, daemon, &member, &program, &name));
+            members.extend(kind.processes(context, daemon, &member, &program, &name));
             grouped.push(program);
         }
         members.sort_by_key(|process| process.priority);
@@ -152,6 +199,7 @@ fn common(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec) -> ProcessSpec {
         stderr: log,
         environment: daemon.environment.clone(),
         serverurl,
+        socket: None,
     }
 }
 

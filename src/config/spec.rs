@@ -192,6 +192,51 @@ pub struct ProcessSpec {
     pub environment: BTreeMap<String, String>,
     /// `SUPERVISOR_SERVER_URL`; `None`: AUTO.
     pub serverurl: Option<String>,
+    /// The listening socket that it finds as its stdin, shared with every process that names the same.
+    #[serde(default)]
+    pub socket: Option<SocketSpec>,
+}
+
+/// `socket=` of an `[fcgi-program:x]`, and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SocketSpec {
+    /// Where it listens.
+    pub address: SocketAddress,
+    /// Connections that may wait to be accepted; `None`: as many as the system allows.
+    pub backlog: Option<u16>,
+}
+
+/// Where a shared socket listens.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SocketAddress {
+    /// `tcp://host:port`
+    Tcp {
+        /// In lower case.
+        host: String,
+        /// 1..=65535.
+        port: u16,
+    },
+    /// `unix:///path`
+    Unix {
+        /// The socket file, absolute.
+        path: PathBuf,
+        /// Permissions, 0700 unless told.
+        mode: u32,
+        /// Owner; `None`: unchanged.
+        uid: Option<u32>,
+        /// Group; `None`: unchanged.
+        gid: Option<u32>,
+    },
+}
+
+/// As it is written in `socket=`.
+impl std::fmt::Display for SocketAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "tcp://{host}:{port}"),
+            Self::Unix { path, .. } => write!(f, "unix://{}", path.display()),
+        }
+    }
 }
 
 /// Where a channel of a process goes.

@@ -37,6 +37,7 @@ pub(super) fn program(name: &str) -> ProcessSpec {
         stderr: log,
         environment: BTreeMap::new(),
         serverurl: None,
+        socket: None,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::system::spawn::{ExecFailure, Gate, Report, Spawned, dispatcher_proble
 
 pub use super::plan::Surroundings;
 use super::plan::{self, Plan};
+use super::sockets::Sockets;
 
 /// Bytes that may wait for a child to read its stdin.
 const STDIN_LIMIT: usize = 1 << 20;
@@ -73,13 +74,20 @@ struct Ended {
 pub(super) struct Children {
     plane: Option<Plane>,
     pub(super) surroundings: Surroundings,
+    pub(super) sockets: Sockets,
     children: BTreeMap<ProcessId, Child>,
     next_channel: u64,
 }
 
 impl Children {
     pub(super) fn new(plane: Plane, surroundings: Surroundings) -> Self {
-        Self { plane: Some(plane), surroundings, children: BTreeMap::new(), next_channel: 1 }
+        Self {
+            plane: Some(plane),
+            surroundings,
+            sockets: Sockets::default(),
+            children: BTreeMap::new(),
+            next_channel: 1,
+        }
     }
 
     pub(super) fn plane(&self) -> Option<&Plane> {
@@ -104,7 +112,8 @@ impl Children {
 
     fn try_spawn(&mut self, poll: &Epoll, order: Order<'_>) -> Result<i32, String> {
         let Order { id, name, spec, stdout, stderr, listener } = order;
-        let Plan { plan, program } = plan::prepare(&self.surroundings, name, spec)?;
+        let Plan { mut plan, program } = plan::prepare(&self.surroundings, name, spec)?;
+        plan.stdin = spec.socket.as_ref().map(|socket| self.sockets.share(socket)).transpose()?;
         let spawned = spawn(&plan).map_err(|error| error.text(&name.process))?;
         let trouble = |error: io::Error| dispatcher_problem(&name.process, &error);
         let Spawned { pid, pidfd, gate, report, stdin, stdout: out, stderr: err } = spawned;

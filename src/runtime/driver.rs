@@ -14,7 +14,7 @@ use super::signals::Signals;
 use super::status;
 use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::spec::GroupSpec;
-use crate::engine::{Engine, Input, LoadReason, Ticket};
+use crate::engine::{Engine, Input, LoadReason, Phase, Ticket};
 use crate::logs::main_log::MainLog;
 use crate::logs::plane::{Claim, Plane};
 use crate::system::clock;
@@ -161,6 +161,32 @@ impl Driver {
             while let Some(effect) = self.engine.poll_effect() {
                 self.perform(poll, effect);
             }
+            self.close_sockets();
+        }
+    }
+
+    /// A shared socket stays open through the restarts of its programs.
+    fn close_sockets(&mut self) {
+        if self.children.sockets.is_empty() {
+            return;
+        }
+        let engine = &self.engine;
+        let idle = |phase: &Phase| {
+            matches!(
+                phase,
+                Phase::Stopped
+                    | Phase::Exited { restart: false }
+                    | Phase::Fatal
+                    | Phase::Unknown { pid: None }
+            )
+        };
+        self.children.sockets.keep(|socket| {
+            engine
+                .processes()
+                .any(|process| process.spec.socket.as_ref() == Some(socket) && !idle(&process.phase))
+        });
+        for notice in self.children.sockets.take_notices() {
+            self.log.note(&notice);
         }
     }
 

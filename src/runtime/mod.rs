@@ -9,4 +9,5 @@ pub mod handle;
 mod perform;
 mod plan;
 pub mod signals;
+mod sockets;
 pub mod status;

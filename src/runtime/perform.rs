@@ -38,6 +38,9 @@ impl Driver {
             Effect::Spawn { id, name, spec, stdout, stderr, listener } => {
                 let order = Order { id, name: &name, spec: &spec, stdout, stderr, listener };
                 let input = self.children.spawn(poll, order);
+                for notice in self.children.sockets.take_notices() {
+                    self.log.note(&notice);
+                }
                 self.inbox.push_back(input);
             }
             Effect::Release { id } => self.children.release(id),
