@@ -52,6 +52,12 @@ pub const SUPERVISORD: &[Opt] = &[
     valued(Some('a'), "minfds", "NUM", "the minimum number of file descriptors for start success"),
     valued(None, "minprocs", "NUM", "the minimum number of processes available for start success"),
     flag(Some('t'), "strip_ansi", "strip ansi escape codes from process output"),
+    flag(
+        None,
+        "check",
+        "read the configuration, say what would go wrong, and exit: 0 nothing, 1 warnings, 2 errors",
+    ),
+    valued(None, "format", "FORMAT", "how --check tells it: text, or json for programs"),
     valued(None, "profile_options", "OPTIONS", "accepted and ignored: the Python profiler"),
 ];
 

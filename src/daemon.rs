@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::cli;
-use crate::config::error;
 use crate::config::load::{self, Loaded, Overrides};
 use crate::config::spec::{DaemonSpec, ServerAddress, ServerSpec};
+use crate::config::{check, error};
 use crate::control;
 use crate::control::http::Listener;
 use crate::control::http::bind::{SocketFile, bind};
@@ -95,6 +95,9 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     let file =
         config_file(program, parsed.get("configuration")).map_err(|text| usage_error(program, &text))?;
     let invocation = Invocation { file, overrides: overrides(&parsed), nofile_soft: rlimit::files_soft() };
+    if parsed.get("check").is_some() {
+        return examine(program, args, &invocation, parsed.get("format"));
+    }
     let mut supervision = None;
     loop {
         let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error))?;
@@ -106,14 +109,48 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     }
 }
 
+/// `--check`: tells what would go wrong, and starts nothing.
+fn examine(
+    program: &str,
+    args: &[String],
+    invocation: &Invocation,
+    format: Option<&str>,
+) -> Result<ExitCode, String> {
+    let found = match read(invocation) {
+        Ok(loaded) => findings(&loaded),
+        Err(error) if wrong_option(invocation, &error).is_some() => {
+            return Err(complaint(program, args, invocation, &error));
+        }
+        Err(error) => error.0,
+    };
+    let text = match format {
+        Some("json") => error::json(&found),
+        None | Some("text") => {
+            let file = invocation.file.display();
+            format!("{}\n{file}: {}", error::render(&found), error::counts(&found))
+        }
+        Some(other) => {
+            let problem = format!("invalid value for --format '{other}': use text or json");
+            return Err(usage_error(program, &problem));
+        }
+    };
+    say(&mut io::stdout(), text.trim_start());
+    Ok(match found.iter().map(|found| found.severity).max() {
+        None => ExitCode::SUCCESS,
+        Some(error::Severity::Warning) => ExitCode::from(1),
+        Some(error::Severity::Error) => ExitCode::from(2),
+    })
+}
+
+/// All that is odd about a configuration, and all that would go wrong with it.
+fn findings(loaded: &Loaded) -> Vec<error::Diagnostic> {
+    let checked = check::check(loaded, &OsMachine);
+    loaded.warnings.iter().cloned().chain(checked).collect()
+}
+
 /// What is wrong: with the command line in Supervisor's words, with a file as compilers tell it.
 fn complaint(program: &str, args: &[String], invocation: &Invocation, error: &error::LoadError) -> String {
-    let wrong_option = error.0.iter().find_map(|diagnostic| {
-        let given = diagnostic.file == Path::new(load::COMMAND_LINE);
-        let option = diagnostic.source.as_ref().filter(|_| given)?.split('=').next()?;
-        Some((option, invocation.overrides.get(option)?, &diagnostic.problem))
-    });
-    match wrong_option {
+    match wrong_option(invocation, error) {
         // Supervisor resolves the user later, where the option is no longer known.
         Some(("user", _, problem)) => usage_error(program, problem),
         Some((option, value, problem)) => {
@@ -124,8 +161,20 @@ fn complaint(program: &str, args: &[String], invocation: &Invocation, error: &er
     }
 }
 
+/// The option of the command line that is wrong, its value, and what is wrong with it.
+fn wrong_option<'a>(
+    invocation: &'a Invocation,
+    error: &'a error::LoadError,
+) -> Option<(&'a str, &'a String, &'a String)> {
+    error.0.iter().find_map(|diagnostic| {
+        let given = diagnostic.file == Path::new(load::COMMAND_LINE);
+        let option = diagnostic.source.as_ref().filter(|_| given)?.split('=').next()?;
+        Some((option, invocation.overrides.get(option)?, &diagnostic.problem))
+    })
+}
+
 fn overrides(parsed: &cli::Parsed) -> Overrides {
-    let not_ours = ["configuration", "help", "version", "profile_options"];
+    let not_ours = ["configuration", "help", "version", "profile_options", "check", "format"];
     let given = parsed.options.iter().filter(|(option, _)| !not_ours.contains(option));
     let is_flag = |long: &str| cli::SUPERVISORD.iter().any(|opt| opt.long == long && opt.value.is_none());
     let text = |(option, value): &(&'static str, String)| {

@@ -27,6 +27,8 @@ pub struct Diagnostic {
     pub line: Option<usize>,
     /// The section.
     pub section: Option<String>,
+    /// The option.
+    pub option: Option<String>,
     /// What is wrong, in Supervisor's words where it has some.
     pub problem: String,
     /// How to mend it.
@@ -64,6 +66,42 @@ impl fmt::Display for Diagnostic {
             None => write!(f, " (file: '{}')", self.file.display()),
         }
     }
+}
+
+/// How many of each there are: `2 errors, 1 warning`.
+#[must_use]
+pub fn counts(diagnostics: &[Diagnostic]) -> String {
+    let count = |severity: Severity, word: &str| {
+        let number = diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
+        let plural = if number == 1 { "" } else { "s" };
+        (number > 0).then(|| format!("{number} {word}{plural}"))
+    };
+    let counts = [count(Severity::Error, "error"), count(Severity::Warning, "warning")];
+    let counts: Vec<String> = counts.into_iter().flatten().collect();
+    if counts.is_empty() { "nothing is wrong".to_owned() } else { counts.join(", ") }
+}
+
+/// For programs: an object with `errors` and `warnings`, the counts, and `findings`.
+#[must_use]
+pub fn json(diagnostics: &[Diagnostic]) -> String {
+    let count = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
+    let one = |found: &Diagnostic| {
+        serde_json::json!({
+            "severity": if found.severity == Severity::Error { "error" } else { "warning" },
+            "file": found.file.display().to_string(),
+            "line": found.line,
+            "section": found.section,
+            "option": found.option,
+            "problem": found.problem,
+            "help": found.help,
+        })
+    };
+    let whole = serde_json::json!({
+        "errors": count(Severity::Error),
+        "warnings": count(Severity::Warning),
+        "findings": diagnostics.iter().map(one).collect::<Vec<_>>(),
+    });
+    format!("{whole:#}")
 }
 
 /// For a terminal: file, line, the line itself and the remedy.

@@ -12,6 +12,7 @@ use super::remedy::remedy;
 use super::section::Section;
 use super::spec::{CtlSpec, DaemonSpec, GroupSpec};
 use super::{daemon, program};
+use crate::api::ProcessName;
 
 /// A configuration that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,25 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// What the main log says at INFO.
     pub infos: Vec<String>,
+    /// Where it stands.
+    pub origins: Origins,
+}
+
+/// Which section each process came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins {
+    sections: BTreeMap<String, Section>,
+    of: BTreeMap<ProcessName, String>,
+}
+
+impl Origins {
+    pub(super) fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.get(name)
+    }
+
+    pub(super) fn section_of(&self, process: &ProcessName) -> Option<&Section> {
+        self.section(self.of.get(process)?)
+    }
 }
 
 /// The file of a [`Diagnostic`] about the command line.
@@ -41,6 +61,7 @@ pub(super) struct Context<'a> {
     pub(super) errors: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) infos: Vec<String>,
+    origins: BTreeMap<ProcessName, String>,
 }
 
 /// Where a configuration is looked for without `-c` (Supervisor 4.3 `options.py`, `default_configfile`).
@@ -75,7 +96,10 @@ pub fn load(machine: &dyn Machine, path: &Path, overrides: &Overrides) -> Result
     if !context.errors.is_empty() {
         return Err(LoadError(context.errors));
     }
-    Ok(Loaded { daemon, groups, warnings: context.warnings, infos: context.infos })
+    let sections = context.sections.iter().filter_map(|section| context.section(&section.name));
+    let sections = sections.map(|section| (section.name.clone(), section)).collect();
+    let origins = Origins { sections, of: context.origins };
+    Ok(Loaded { daemon, groups, warnings: context.warnings, infos: context.infos, origins })
 }
 
 /// Reads `[supervisorctl]`, of the main file alone.
@@ -106,6 +130,7 @@ impl<'a> Context<'a> {
             errors: Vec::new(),
             warnings: Vec::new(),
             infos: Vec::new(),
+            origins: BTreeMap::new(),
         };
         context.read_file(&file);
         if context.errors.is_empty() { Ok(context) } else { Err(LoadError(context.errors)) }
@@ -121,10 +146,16 @@ impl<'a> Context<'a> {
             file,
             line,
             section: None,
+            option: None,
             problem,
             help,
             source,
         });
+    }
+
+    /// Notes where a process came from.
+    pub(super) fn came_from(&mut self, process: ProcessName, section: &str) {
+        self.origins.insert(process, section.to_owned());
     }
 
     /// Notes what is odd; what is the same for every process of a program, once.

@@ -41,3 +41,56 @@ pub trait Machine {
     /// Where temporary files go.
     fn temporary_dir(&self) -> PathBuf;
 }
+
+/// What somebody wants to do with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// Read it.
+    Read,
+    /// Write it, or make files in it.
+    Write,
+    /// Execute it, or go into it.
+    Execute,
+}
+
+/// What a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// A directory.
+    pub is_dir: bool,
+    /// A regular file.
+    pub is_file: bool,
+    /// Mode and owner, as `ls -ld` writes them: `drwx------ root root`.
+    pub listing: String,
+}
+
+/// What checking needs to know of the world beyond [`Machine`]: it looks, and runs nothing.
+pub trait Ground: Machine {
+    /// The file and the words of a command, as it would be spawned with this PATH in this directory.
+    ///
+    /// # Errors
+    /// The sentence of `spawnerr`.
+    fn resolve(
+        &self,
+        command: &str,
+        path: Option<&str>,
+        directory: Option<&Path>,
+    ) -> Result<(PathBuf, Vec<String>), String>;
+    /// What a file is; symbolic links are followed.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn look(&self, path: &Path) -> io::Result<Look>;
+    /// Whether a user may do that, with all its groups; `None`: we ourselves.
+    ///
+    /// # Errors
+    /// The kernel's verdict.
+    fn may(&self, user: Option<u32>, path: &Path, access: Access) -> io::Result<()>;
+    /// The first bytes of a file.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn head(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Whom we run as.
+    fn own_uid(&self) -> u32;
+}

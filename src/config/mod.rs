@@ -3,6 +3,7 @@
 //! What loading needs of the world comes in through [`machine::Machine`]. *May import:* api. *Invariants:* every error of a
 //! load is told, each with file and line; the same files give the same specs. *Tested:* beside each file.
 
+pub mod check;
 mod daemon;
 pub mod diff;
 pub mod environment;

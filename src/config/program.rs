@@ -8,7 +8,7 @@ use super::reader::Reader;
 use super::section::Section;
 use super::spec::{AutoRestart, DaemonSpec, GroupKind, GroupSpec, LogSpec, LogTarget, ProcessSpec};
 use super::{environment, fcgi, listener, value};
-use crate::api::Signal;
+use crate::api::{ProcessName, Signal};
 
 pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupSpec> {
     let mut grouped = Vec::new();
@@ -149,7 +149,10 @@ pub(super) fn processes(
     reader.names.insert("numprocs".into(), Value::Number(numprocs));
     let mut processes = Vec::new();
     for number in first..first.saturating_add(numprocs.min(100_000)) {
-        processes.push(one(&mut reader, daemon, &base, number));
+        let process = one(&mut reader, daemon, &base, number);
+        let name = ProcessName { group: group.to_owned(), process: process.name.clone() };
+        reader.context.came_from(name, &section.name);
+        processes.push(process);
         if reader.context.errors.len() > errors {
             break;
         }

@@ -74,6 +74,7 @@ impl Section {
             file,
             line,
             section,
+            option: option.map(str::to_owned),
             problem,
             help,
             source: Some(source),
@@ -83,6 +84,19 @@ impl Section {
     /// What is odd about an option of this section, or about the section.
     pub(super) fn warning(&self, problem: String, option: Option<&str>) -> Diagnostic {
         Diagnostic { severity: Severity::Warning, help: None, ..self.problem(problem, option) }
+    }
+
+    /// What checking found.
+    pub(super) fn finding(
+        &self,
+        severity: Severity,
+        option: &str,
+        problem: String,
+        help: String,
+    ) -> Diagnostic {
+        // An option that is left out has no line; the section has.
+        let option = Some(option).filter(|option| self.get(option).is_some());
+        Diagnostic { severity, help: Some(help), ..self.problem(problem, option) }
     }
 
     /// A warning in Supervisor's words.

@@ -3,18 +3,21 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::api::event::{Channel, Source};
 use crate::api::{Fault, FaultCode, Level, Mono, Notice, ProcessName, Signal, WaitStatus};
-use crate::config::spec::{LogSpec, ProcessSpec};
+use crate::config::check::culprit;
+use crate::config::machine::Access;
+use crate::config::spec::{LogSpec, ProcessSpec, UserSpec};
 use crate::engine::{Input, ProcessId};
 use crate::logs::plane::{ChannelId, ChannelSpec, Plane, Purpose};
 use crate::system::clock;
 use crate::system::epoll::{Epoll, Interest};
+use crate::system::machine::OsMachine;
 use crate::system::pidfd::{PidFd, kill_group, reap_strangers};
-use crate::system::spawn::{ExecFailure, Gate, Report, Spawned, dispatcher_problem, spawn};
+use crate::system::spawn::{ExecFailure, Gate, Report, Spawned, Step, dispatcher_problem, spawn};
 
 pub use super::plan::Surroundings;
 use super::plan::{self, Plan};
@@ -40,9 +43,29 @@ struct Child {
     channels: Vec<ChannelId>,
     /// For the sentence about a failure before exec.
     directory: Option<PathBuf>,
-    user: Option<String>,
+    user: Option<UserSpec>,
     program: String,
     ended: Option<Ended>,
+}
+
+impl Child {
+    /// Which step failed, why, and whose fault it is.
+    fn explain(&self, failure: &ExecFailure) -> String {
+        let (directory, user) = (self.directory.as_deref(), self.user.as_ref());
+        let text = failure.describe(directory, user.map(|user| user.name.as_str()), &self.program);
+        let program = Path::new(&self.program);
+        let path = match failure.step {
+            Step::Chdir => directory.map(Path::to_path_buf),
+            Step::Exec => Some(directory.map_or_else(|| program.to_path_buf(), |dir| dir.join(program))),
+            _ => None,
+        };
+        let denied = path.filter(|_| failure.errno == libc::EACCES);
+        let uid = user.map(|user| user.uid);
+        match denied.and_then(|path| culprit(&OsMachine, uid, &path, Access::Execute)) {
+            Some(culprit) => format!("{text} ({culprit})"),
+            None => text,
+        }
+    }
 }
 
 /// What to start.
@@ -152,7 +175,7 @@ impl Children {
             unsent: Vec::new(),
             channels,
             directory: spec.directory.clone(),
-            user: spec.user.as_ref().map(|user| user.name.clone()),
+            user: spec.user.clone(),
             program,
             ended: None,
         };
@@ -204,9 +227,7 @@ impl Children {
             Err(_) => WaitStatus::Lost,
         };
         let _ = poll.remove(&child.pidfd);
-        let explain = |failure: ExecFailure| {
-            failure.describe(child.directory.as_deref(), child.user.as_deref(), &child.program)
-        };
+        let explain = |failure: ExecFailure| child.explain(&failure);
         let failure = child.report.read().map(explain);
         let told_by = clock::now().mono + DRAIN_LIMIT;
         child.ended = Some(Ended { status, failure, told_by, drained: false });

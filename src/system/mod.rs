@@ -10,6 +10,7 @@ pub mod epoll;
 pub mod errno;
 pub mod fds;
 pub mod files;
+mod ground;
 pub mod listen;
 pub mod machine;
 pub mod pidfd;
