@@ -158,10 +158,11 @@ impl Driver {
             self.inbox.extend(self.children.take_exits());
             let Some(input) = self.inbox.pop_front() else { return };
             self.engine.handle(clock::now(), input);
+            // Before a client is told that its programs are stopped.
+            self.close_sockets();
             while let Some(effect) = self.engine.poll_effect() {
                 self.perform(poll, effect);
             }
-            self.close_sockets();
         }
     }
 
