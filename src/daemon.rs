@@ -1,17 +1,18 @@
 //! The composition root: arguments → configuration → sockets → loop. The only file that knows every room.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::cli;
 use crate::config::load::{self, Loaded, Overrides};
-use crate::config::spec::{DaemonSpec, ServerAddress, ServerSpec};
+use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec};
 use crate::config::{check, error};
 use crate::control;
 use crate::control::http::Listener;
@@ -21,8 +22,8 @@ use crate::engine::{Errand, Input, ProcessId};
 use crate::logs::main_log::{MainLog, MainLogSpec};
 use crate::logs::plane::{Plane, PlaneEvent};
 use crate::runtime::children::Surroundings;
-use crate::runtime::driver::{self, Fact, Parts};
-use crate::runtime::handle::{About, Supervisor};
+use crate::runtime::driver::{self, Fact, Loader, Parts};
+use crate::runtime::handle::{About, Findings, Supervisor};
 use crate::runtime::signals::Signals;
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
@@ -242,12 +243,14 @@ fn serve_once(
     supervision: &mut Option<Supervision>,
 ) -> Result<SupervisorState, String> {
     let first = supervision.is_none();
+    // While we are whom the service manager started: to look at everything in everybody's place.
+    let found = findings(&loaded);
     let spec = loaded.daemon;
     let mut lines: Vec<(Level, String)> = Vec::new();
     if first {
         lines.push(become_user(&spec)?);
     }
-    lines.extend(loaded.warnings.iter().map(|warning| (Level::Warn, warning.line())));
+    lines.extend(found.iter().map(|finding| (Level::Warn, finding.line())));
     lines.extend(loaded.infos.into_iter().map(|text| (Level::Info, text)));
     if first {
         for (limit, wanted) in [(Limit::Files, spec.minfds), (Limit::Processes, spec.minprocs)] {
@@ -289,7 +292,8 @@ fn serve_once(
     } else {
         log.line(Level::Critical, format!("could not write pidfile {}", spec.pidfile.display()));
     }
-    let ended = loops(invocation, &spec, loaded.groups, opened.listeners, log, supervision);
+    let configured = Configured { groups: loaded.groups, found };
+    let ended = loops(invocation, &spec, configured, opened.listeners, log, supervision);
     drop(opened.files);
     if wrote_pid {
         files::remove_pidfile(&spec.pidfile);
@@ -363,11 +367,42 @@ fn server_url(servers: &[ServerSpec]) -> Option<String> {
     unix.or_else(inet)
 }
 
+/// What is to run, and what would go wrong with it.
+struct Configured {
+    groups: Vec<GroupSpec>,
+    found: Vec<error::Diagnostic>,
+}
+
+/// What reads the configuration again: says in the main log what is odd about it that was not so before, and keeps all of
+/// it for clients.
+fn loader(
+    invocation: &Invocation,
+    log: &Arc<MainLog>,
+    found: Vec<error::Diagnostic>,
+) -> (Loader, watch::Receiver<Findings>) {
+    let (file, overrides, log) = (invocation.file.clone(), invocation.overrides.clone(), Arc::clone(log));
+    let said: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
+    let said = Mutex::new(said);
+    let (tell, findings) = watch::channel(Arc::new(found));
+    let loader = move |_| {
+        let loaded = load::load(&OsMachine, &file, &overrides).map_err(|error| error.to_string())?;
+        let found = self::findings(&loaded);
+        let lines: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
+        let before = std::mem::replace(&mut *said.lock().unwrap_or_else(PoisonError::into_inner), lines);
+        for line in found.iter().map(error::Diagnostic::line).filter(|line| !before.contains(line)) {
+            log.line(Level::Warn, line);
+        }
+        tell.send_replace(Arc::new(found));
+        Ok(loaded.groups)
+    };
+    (Arc::new(loader), findings)
+}
+
 /// The three threads: supervision here, control and the data plane beside it.
 fn loops(
     invocation: &Invocation,
     spec: &DaemonSpec,
-    groups: Vec<crate::config::spec::GroupSpec>,
+    configured: Configured,
     listeners: Vec<(Listener, ServerSpec)>,
     log: MainLog,
     supervision: &mut Supervision,
@@ -378,7 +413,8 @@ fn loops(
     let plane = Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)))?;
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
-    let (supervisor, desk) = Supervisor::new(about, clock::now);
+    let (loader, findings) = loader(invocation, &log, configured.found);
+    let (supervisor, desk) = Supervisor::new(about, findings, clock::now);
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();
     let (close, closed) = oneshot::channel();
@@ -389,11 +425,6 @@ fn loops(
     });
     // As PID 1 of a container, orphans come to us.
     let reap_strangers = pid == 1;
-    let (file, overrides) = (invocation.file.clone(), invocation.overrides.clone());
-    let loader = move |_| {
-        let loaded = load::load(&OsMachine, &file, &overrides);
-        loaded.map(|loaded| loaded.groups).map_err(|error| error.to_string())
-    };
     let own = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     let surroundings = Surroundings {
         environment: Surroundings::inherited(own),
@@ -404,19 +435,9 @@ fn loops(
         repeat_output: spec.loglevel <= Level::Debug,
         nofile_soft: invocation.nofile_soft,
     };
-    let parts = Parts {
-        desk,
-        plane,
-        facts,
-        teller,
-        log,
-        loader: Arc::new(loader),
-        serve,
-        surroundings,
-        reap_strangers,
-    };
+    let parts = Parts { desk, plane, facts, teller, log, loader, serve, surroundings, reap_strangers };
     let (runtime, signals) = supervision;
-    let ended = runtime.block_on(driver::run(groups, parts, signals));
+    let ended = runtime.block_on(driver::run(configured.groups, parts, signals));
     drop(close);
     // Its listeners must be closed before a restart binds them again.
     let _ = control.join();

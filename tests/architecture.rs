@@ -19,8 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("logs", &["api", "system", "config::spec"]),
     ("systemd", &["api", "system"]),
     ("runtime", &["engine", "logs", "system", "systemd", "config", "api"]),
-    ("control", &["api", "wire", "runtime::handle", "config::spec", "logs::read"]),
-    ("ctl", &["api", "wire", "cli", "config::spec"]),
+    ("control", &["api", "wire", "runtime::handle", "config::error", "config::spec", "logs::read"]),
+    ("ctl", &["api", "wire", "cli", "config::error", "config::spec"]),
 ];
 
 /// Files that may name every room.

@@ -283,3 +283,18 @@ fn shared_sockets_that_make_no_sense_are_refused() {
         refused.stderr
     );
 }
+
+/// What would go wrong is told by `reread`, on stderr, so that scripts read what they always read.
+#[test]
+fn reread_tells_what_would_go_wrong() {
+    let mut daemon = start(ONE);
+    daemon.ctl("reread").says(0, "No config updates to processes\n");
+    daemon.skip_log();
+    let config = daemon.home.read("supervisord.conf") + "[program:y]\ncommand=/missing\nautostart=false\n";
+    fs::write(daemon.home.path("supervisord.conf"), config).unwrap();
+    let outcome = daemon.ctl("reread");
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), "y: available\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("warning: can't find command '/missing'\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("= help: "), "{outcome:?}");
+    daemon.await_line("WARN <ANY>can't find command '/missing'<ANY>");
+}

@@ -9,6 +9,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use crate::api::{
     ConfigInfo, ListenerState, Now, ProcessInfo, ProcessResult, ProcessState, RereadResult, WallSecs,
 };
+use crate::config::error::{Diagnostic, Severity};
 use crate::config::spec::{LogTarget, ProcessSpec};
 use crate::wire::xmlrpc::Value;
 
@@ -147,6 +148,26 @@ pub fn reread(result: &RereadResult) -> Value {
 #[must_use]
 pub fn structure<const N: usize>(fields: [(&'static str, Value); N]) -> Value {
     Value::Struct(fields.into_iter().map(|(name, value)| (Cow::Borrowed(name), value)).collect())
+}
+
+/// `getConfigWarnings`: eight fields for each finding.
+#[must_use]
+pub fn findings(found: &[Diagnostic]) -> Value {
+    let text = |text: Option<&String>| Value::string(text.cloned().unwrap_or_default());
+    let one = |found: &Diagnostic| {
+        let severity = if found.severity == Severity::Error { "error" } else { "warning" };
+        structure([
+            ("severity", Value::string(severity)),
+            ("file", path(Some(&found.file), "")),
+            ("line", Value::Int(found.line.and_then(|line| i64::try_from(line).ok()).unwrap_or(0))),
+            ("section", text(found.section.as_ref())),
+            ("option", text(found.option.as_ref())),
+            ("problem", Value::string(&found.problem)),
+            ("help", text(found.help.as_ref())),
+            ("source", text(found.source.as_ref())),
+        ])
+    };
+    Value::Array(found.iter().map(one).collect())
 }
 
 fn path(path: Option<&Path>, unset: &str) -> Value {

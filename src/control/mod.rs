@@ -1,6 +1,6 @@
 //! Surfaces: HTTP and XML-RPC, translated to the vocabulary and back.
 //!
-//! *May import:* api, wire, runtime::handle, config::spec, logs::read; never engine. *Invariants:* surfaces hold no state of
+//! *May import:* api, wire, runtime::handle, config::{error, spec}, logs::read; never engine. *Invariants:* surfaces hold no state of
 //! processes; whatever a client sends or withholds, memory, time and connections are bounded. *Tested:* beside each file.
 
 pub mod describe;

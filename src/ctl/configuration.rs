@@ -2,6 +2,7 @@
 
 use super::client::CallError;
 use super::session::{Session, exit, field, items, namespec, number, text};
+use crate::config::error::{Diagnostic, Severity, render};
 use crate::wire::xmlrpc::Value;
 
 const SHUTDOWN_STATE: i64 = 6;
@@ -65,6 +66,32 @@ pub(super) fn reread(session: &mut Session<'_>, words: &[&str]) {
     }
     for (name, word) in lines {
         session.say(format_args!("{name}: {word}"));
+    }
+    warn(session);
+}
+
+/// What would go wrong with the new configuration. A daemon that cannot tell is Supervisor's own.
+fn warn(session: &mut Session<'_>) {
+    let Ok(found) = session.call("getConfigWarnings", Vec::new()) else { return };
+    let found: Vec<Diagnostic> = items(found).iter().map(finding).collect();
+    if !found.is_empty() {
+        session.warn(&render(&found));
+    }
+}
+
+fn finding(found: &Value) -> Diagnostic {
+    let text = |name: &str| Some(field(found, name).to_owned()).filter(|text| !text.is_empty());
+    Diagnostic {
+        verbatim: false,
+        // It is no error that the configuration was not taken over: it was.
+        severity: Severity::Warning,
+        file: field(found, "file").into(),
+        line: usize::try_from(number(found, "line")).ok().filter(|line| *line > 0),
+        section: text("section"),
+        option: text("option"),
+        problem: field(found, "problem").to_owned(),
+        help: text("help"),
+        source: text("source"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! supervisorctl: the commands, their words and their exit codes.
 //!
-//! *May import:* api, wire, cli, config::spec. *Invariants:* Supervisor's texts, columns and exit codes; output in one write.
+//! *May import:* api, wire, cli, config::{error, spec}. *Invariants:* Supervisor's texts, columns and exit codes; output in one write.
 //! *Tested:* beside each file with a daemon of paper, and against both daemons in `tests/`.
 
 pub mod client;

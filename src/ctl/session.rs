@@ -32,6 +32,8 @@ pub mod exit {
 pub struct Session<'r> {
     pub(super) rpc: &'r mut dyn Rpc,
     pub(super) out: String,
+    /// What goes to stderr.
+    warnings: String,
     /// The exit code; each problem assigns.
     pub code: u8,
 }
@@ -51,7 +53,7 @@ pub fn run(rpc: &mut dyn Rpc, words: &[String], prompt: &str) -> u8 {
 impl<'r> Session<'r> {
     /// A run against a daemon.
     pub fn new(rpc: &'r mut dyn Rpc) -> Self {
-        Self { rpc, out: String::new(), code: 0 }
+        Self { rpc, out: String::new(), warnings: String::new(), code: 0 }
     }
 
     /// Runs one line.
@@ -79,6 +81,7 @@ impl<'r> Session<'r> {
         let mut out = io::stdout().lock();
         // A reader that is gone has seen enough.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = io::stderr().write_all(std::mem::take(&mut self.warnings).as_bytes());
     }
 
     fn shell(&mut self, prompt: &str) {
@@ -94,6 +97,11 @@ impl<'r> Session<'r> {
         }
         self.out.push('\n');
         self.flush();
+    }
+
+    /// For people, and not for what reads our output.
+    pub(super) fn warn(&mut self, text: &str) {
+        let _ = writeln!(self.warnings, "{text}");
     }
 
     pub(super) fn say(&mut self, line: std::fmt::Arguments<'_>) {

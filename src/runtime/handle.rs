@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::{ConfigInfo, Fault, FaultCode, Now, Reply, Request, SupervisorState};
+use crate::config::error::Diagnostic;
 use crate::config::spec::ProcessSpec;
 
 /// Requests that may be under way before the next one has to wait.
@@ -34,12 +35,16 @@ pub struct About {
 /// Everything that is configured, by process name.
 pub type Configs = Arc<Vec<ConfigInfo<ProcessSpec>>>;
 
+/// What is odd about the configuration as it was last read, and what would go wrong with it.
+pub type Findings = Arc<Vec<Diagnostic>>;
+
 /// The handle: cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     calls: mpsc::Sender<Call>,
     state: watch::Receiver<SupervisorState>,
     configs: Arc<RwLock<Configs>>,
+    findings: watch::Receiver<Findings>,
     about: Arc<About>,
     clock: fn() -> Now,
 }
@@ -56,12 +61,12 @@ pub struct Desk {
 impl Supervisor {
     /// A handle and the side of it that the loop keeps.
     #[must_use]
-    pub fn new(about: About, clock: fn() -> Now) -> (Self, Desk) {
+    pub fn new(about: About, findings: watch::Receiver<Findings>, clock: fn() -> Now) -> (Self, Desk) {
         let (calls, receiver) = mpsc::channel(QUEUE_LIMIT);
         let (state, state_seen) = watch::channel(SupervisorState::Running);
         let configs = Arc::new(RwLock::new(Configs::default()));
-        let handle =
-            Self { calls, state: state_seen, configs: Arc::clone(&configs), about: Arc::new(about), clock };
+        let (shown, about) = (Arc::clone(&configs), Arc::new(about));
+        let handle = Self { calls, state: state_seen, configs: shown, findings, about, clock };
         (handle, Desk { calls: receiver, state, configs })
     }
 
@@ -95,6 +100,12 @@ impl Supervisor {
             Ok(configs) => Arc::clone(&configs),
             Err(poisoned) => Arc::clone(&poisoned.into_inner()),
         }
+    }
+
+    /// What was found when the configuration was last read.
+    #[must_use]
+    pub fn findings(&self) -> Findings {
+        Arc::clone(&self.findings.borrow())
     }
 
     /// The clocks, for uptimes and `now`.

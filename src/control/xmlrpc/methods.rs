@@ -111,6 +111,9 @@ methods! {
     "supervisor.reloadConfig" () -> "array":
         "Reload the configuration; the result is [[added, changed, removed]], three arrays of names of groups"
         => |_| Ok(Plan::ask(Request::Reread));
+    "supervisor.getConfigWarnings" () -> "array":
+        "What would go wrong with the configuration as it was last read; an array of structs (not in Supervisor 4.3)"
+        => |_| Ok(Plan::ConfigWarnings);
     "supervisor.addProcessGroup" (NAME) -> "boolean": "Update the config for a running process from config file"
         => |args| Ok(Plan::ask(Request::AddGroup(args.text()?)));
     "supervisor.removeProcessGroup" (NAME) -> "boolean": "Remove a stopped process from the active configuration"
@@ -214,9 +217,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_supervisors_forty_one_methods() {
+    fn the_table_has_supervisors_forty_one_methods_and_one_more() {
         let names = names();
-        assert_eq!(names.len(), 41, "{names:?}");
+        assert_eq!(
+            names.iter().filter(|name| **name != "supervisor.getConfigWarnings").count(),
+            41,
+            "{names:?}"
+        );
         assert!(names.windows(2).all(|pair| pair[0] < pair[1]));
         let start = Method::find("supervisor.startProcess").unwrap();
         assert_eq!(start.signature().collect::<Vec<_>>(), ["boolean", "string", "boolean"]);

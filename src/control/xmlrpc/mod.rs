@@ -1,6 +1,6 @@
 //! XML-RPC: calls, looked up in one table and translated to requests.
 //!
-//! *May import:* api, wire, runtime::handle, config::spec, logs::read. *Invariants:* every method is a row of
+//! *May import:* api, wire, runtime::handle, config::{error, spec}, logs::read. *Invariants:* every method is a row of
 //! [`methods::METHODS`], and introspection is drawn from it. *Tested:* beside each file, and in `control::http`.
 
 pub mod args;

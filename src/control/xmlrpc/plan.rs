@@ -30,6 +30,7 @@ pub enum Plan {
     State,
     Pid,
     Configs,
+    ConfigWarnings,
     /// A request; its reply says what the answer looks like.
     Ask(Request, Option<String>),
     /// A signal that does not exist: refused, after the name has been found.
@@ -79,6 +80,7 @@ pub async fn perform(interface: &Interface, plan: Plan) -> Result<Value, Fault> 
         Plan::Identification => Value::string(&supervisor.about().identifier),
         Plan::Pid => Value::Int(supervisor.about().pid.into()),
         Plan::Configs => describe::config_infos(&supervisor.configs()),
+        Plan::ConfigWarnings => describe::findings(&supervisor.findings()),
         Plan::State => {
             let state = supervisor.state();
             let code = Value::Int(state.code().into());
