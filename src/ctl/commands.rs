@@ -9,7 +9,28 @@ pub struct Command {
     pub name: &'static str,
     /// What `help NAME` prints (Supervisor 4.3 `supervisorctl.py`).
     pub help: &'static str,
+    /// What may stand behind it, for shells that complete words.
+    pub words: Words,
     pub(super) run: fn(&mut Session<'_>, &[&str]),
+}
+
+/// What the words behind a command are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    /// There are none.
+    Nothing,
+    /// A command.
+    Topic,
+    /// Names of processes, `group:*` or `all`.
+    Processes,
+    /// Names of groups.
+    Groups,
+    /// A signal, then names of processes.
+    SignalAndProcesses,
+    /// `-f` or a number of bytes, then the name of a process, then `stdout` or `stderr`.
+    Log,
+    /// `-f` or a number of bytes.
+    MainLog,
 }
 
 /// The row of a command.
@@ -18,91 +39,114 @@ pub fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
-const COMMANDS: &[Command] = &[
+/// Every command, sorted.
+pub const COMMANDS: &[Command] = &[
     Command {
         name: "add",
         help: "add <name> [...]\tActivates any updates in config for process/group",
+        words: Words::Groups,
         run: configuration::add,
     },
-    Command { name: "avail", help: "avail\t\t\tDisplay all configured processes", run: configuration::avail },
+    Command {
+        name: "avail",
+        help: "avail\t\t\tDisplay all configured processes",
+        words: Words::Nothing,
+        run: configuration::avail,
+    },
     Command {
         name: "clear",
         help: "clear <name>\t\tClear a process' log files.\nclear <name> <name>\tClear multiple process' log files\nclear all\t\tClear all process' log files",
+        words: Words::Processes,
         run: logs::clear,
     },
     Command {
         name: "help",
         help: "help\t\tPrint a list of available actions\nhelp <action>\tPrint help for <action>",
+        words: Words::Topic,
         run: help,
     },
     Command {
         name: "maintail",
         help: "maintail -f \tContinuous tail of supervisor main log file (Ctrl-C to exit)\nmaintail -100\tlast 100 *bytes* of supervisord main log file\nmaintail\tlast 1600 *bytes* of supervisor main log file\n",
+        words: Words::MainLog,
         run: logs::maintail,
     },
     Command {
         name: "pid",
         help: "pid\t\t\tGet the PID of supervisord.\npid <name>\t\tGet the PID of a single child process by name.\npid all\t\t\tGet the PID of every child process, one per line.",
+        words: Words::Processes,
         run: processes::pid,
     },
     Command {
         name: "reload",
         help: "reload \t\tRestart the remote supervisord.",
+        words: Words::Nothing,
         run: configuration::reload,
     },
     Command {
         name: "remove",
         help: "remove <name> [...]\tRemoves process/group from active config",
+        words: Words::Groups,
         run: configuration::remove,
     },
     Command {
         name: "reread",
         help: "reread \t\t\tReload the daemon's configuration files without add/remove",
+        words: Words::Nothing,
         run: configuration::reread,
     },
     Command {
         name: "restart",
         help: "restart <name>\t\tRestart a process\nrestart <gname>:*\tRestart all processes in a group\nrestart <name> <name>\tRestart multiple processes or groups\nrestart all\t\tRestart all processes\nNote: restart does not reread config files. For that, see reread and update.",
+        words: Words::Processes,
         run: processes::restart,
     },
     Command {
         name: "shutdown",
         help: "shutdown \tShut the remote supervisord down.",
+        words: Words::Nothing,
         run: configuration::shutdown,
     },
     Command {
         name: "signal",
         help: "signal <signal name> <name>\t\tSignal a process\nsignal <signal name> <gname>:*\t\tSignal all processes in a group\nsignal <signal name> <name> <name>\tSignal multiple processes or groups\nsignal <signal name> all\t\tSignal all processes",
+        words: Words::SignalAndProcesses,
         run: processes::signal,
     },
     Command {
         name: "start",
         help: "start <name>\t\tStart a process\nstart <gname>:*\t\tStart all processes in a group\nstart <name> <name>\tStart multiple processes or groups\nstart all\t\tStart all processes",
+        words: Words::Processes,
         run: processes::start,
     },
     Command {
         name: "status",
         help: "status <name>\t\tGet status for a single process\nstatus <gname>:*\tGet status for all processes in a group\nstatus <name> <name>\tGet status for multiple named processes\nstatus\t\t\tGet all process status info",
+        words: Words::Processes,
         run: processes::status,
     },
     Command {
         name: "stop",
         help: "stop <name>\t\tStop a process\nstop <gname>:*\t\tStop all processes in a group\nstop <name> <name>\tStop multiple processes or groups\nstop all\t\tStop all processes",
+        words: Words::Processes,
         run: processes::stop,
     },
     Command {
         name: "tail",
         help: "tail [-f] <name> [stdout|stderr] (default stdout)\nEx:\ntail -f <name>\t\tContinuous tail of named process stdout\n\t\t\tCtrl-C to exit.\ntail -100 <name>\tlast 100 *bytes* of process stdout\ntail <name> stderr\tlast 1600 *bytes* of process stderr",
+        words: Words::Log,
         run: logs::tail,
     },
     Command {
         name: "update",
         help: "update\t\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate all\t\tReload config and add/remove as necessary, and will restart affected programs\nupdate <gname> [...]\tUpdate specific groups",
+        words: Words::Groups,
         run: configuration::update,
     },
     Command {
         name: "version",
         help: "version\t\t\tShow the version of the remote supervisord process",
+        words: Words::Nothing,
         run: configuration::version,
     },
 ];

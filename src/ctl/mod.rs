@@ -4,7 +4,7 @@
 //! *Tested:* beside each file with a daemon of paper, and against both daemons in `tests/`.
 
 pub mod client;
-mod commands;
+pub mod commands;
 mod configuration;
 mod logs;
 mod processes;
