@@ -414,7 +414,7 @@ fn loops(
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
     let (loader, findings) = loader(invocation, &log, configured.found);
-    let (supervisor, desk) = Supervisor::new(about, findings, clock::now);
+    let (supervisor, desk) = Supervisor::new(about, findings, plane.drops(), clock::now);
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();
     let (close, closed) = oneshot::channel();

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::details::ProcessDetails;
 use super::info::{ProcessInfo, ProcessResult, RereadResult};
 use super::names::{ProcessName, Target};
 use super::signal::Signal;
@@ -13,6 +14,10 @@ pub enum Request {
     Info(ProcessName),
     /// What is known of all, by group and name. → [`Reply::Infos`]
     Infos,
+    /// All that people want to see of one process. → [`Reply::Details`]
+    Details(ProcessName),
+    /// The same of all, by group and name. → [`Reply::AllDetails`]
+    AllDetails,
     /// Start; a process that is stopping is started when it has stopped. → [`Reply::Done`] for one process, else
     /// [`Reply::Results`]
     Start {
@@ -77,6 +82,10 @@ pub enum Reply {
     Info(Box<ProcessInfo>),
     /// All processes, by group and name (byte order).
     Infos(Vec<ProcessInfo>),
+    /// One process, with all that people want to see.
+    Details(Box<ProcessDetails>),
+    /// All processes, by group and name (byte order), with all that people want to see.
+    AllDetails(Vec<ProcessDetails>),
     /// The outcome for each of several, in the order in which they were decided.
     Results(Vec<ProcessResult>),
     /// What differs.

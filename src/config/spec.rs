@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::api::AutoRestart;
 use crate::api::{EventKind, Level, Signal};
 
 /// `[supervisord]` and the servers (contract of Supervisor 4.3 `options.py`).
@@ -136,17 +137,6 @@ pub struct PoolSpec {
     pub events: Vec<EventKind>,
     /// Events that may wait before the oldest is discarded; 1 or more.
     pub buffer_size: usize,
-}
-
-/// `autorestart=`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AutoRestart {
-    /// `false`
-    Never,
-    /// `unexpected`: when the exit code is not among `exitcodes`.
-    Unexpected,
-    /// `true`
-    Always,
 }
 
 /// What should run as one process.

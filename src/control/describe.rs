@@ -7,7 +7,8 @@ use std::path::Path;
 use jiff::{Timestamp, tz::TimeZone};
 
 use crate::api::{
-    ConfigInfo, ListenerState, Now, ProcessInfo, ProcessResult, ProcessState, RereadResult, WallSecs,
+    ConfigInfo, ListenerState, Now, ProcessDetails, ProcessInfo, ProcessResult, ProcessState, RereadResult,
+    WallSecs,
 };
 use crate::config::error::{Diagnostic, Severity};
 use crate::config::spec::{LogTarget, ProcessSpec};
@@ -55,9 +56,39 @@ fn local_time(at: WallSecs, zone: &TimeZone) -> String {
 /// `getProcessInfo`: fourteen fields, in the order of Supervisor's.
 #[must_use]
 pub fn process_info(info: &ProcessInfo, now: Now) -> Value {
+    structure(info_fields(info, now))
+}
+
+/// `getProcessDetails`: the fields of `getProcessInfo`, and thirteen of our own. -1 is unknown.
+#[must_use]
+pub fn process_details(details: &ProcessDetails, now: Now) -> Value {
+    #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 bytes nobody counts them")]
+    let bytes = |count: u64| Value::Double(count as f64);
+    let usage = details.usage;
+    let tasks = usage.map_or(-1, |usage| i64::try_from(usage.tasks).unwrap_or(i64::MAX));
+    let ours = [
+        ("restarts", Value::Int(i64::try_from(details.restarts).unwrap_or(i64::MAX))),
+        ("cpu_seconds", Value::Double(usage.map_or(-1.0, |usage| usage.cpu.as_secs_f64()))),
+        ("memory_bytes", usage.map_or(Value::Double(-1.0), |usage| bytes(usage.memory))),
+        ("tasks", Value::Int(tasks)),
+        ("diagnosis", Value::string(&details.diagnosis)),
+        ("stdout_dropped", bytes(details.dropped.stdout)),
+        ("stderr_dropped", bytes(details.dropped.stderr)),
+        ("command", Value::string(&details.command)),
+        ("directory", path(details.directory.as_deref(), "")),
+        ("user", Value::string(details.user.clone().unwrap_or_default())),
+        ("autostart", Value::Bool(details.autostart)),
+        ("autorestart", Value::string(details.autorestart.name())),
+        ("priority", Value::Int(details.priority)),
+    ];
+    let fields = info_fields(&details.info, now).into_iter().chain(ours);
+    Value::Struct(fields.map(|(name, value)| (Cow::Borrowed(name), value)).collect())
+}
+
+fn info_fields(info: &ProcessInfo, now: Now) -> [(&'static str, Value); 14] {
     let time = |at: Option<WallSecs>| Value::Int(at.map_or(0, |at| at.0));
     let stdout = path(info.stdout_logfile.as_deref(), "");
-    structure([
+    [
         ("name", Value::string(&info.name.process)),
         ("group", Value::string(&info.name.group)),
         ("start", time(info.start)),
@@ -72,7 +103,7 @@ pub fn process_info(info: &ProcessInfo, now: Now) -> Value {
         ("stderr_logfile", path(info.stderr_logfile.as_deref(), "")),
         ("pid", Value::Int(info.pid.into())),
         ("description", Value::string(description(info, now))),
-    ])
+    ]
 }
 
 /// `getAllConfigInfo`: twenty-nine fields for each process, sorted by its own name alone.

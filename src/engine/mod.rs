@@ -16,6 +16,7 @@
 //! *May import:* api, config::{spec, diff}. *Invariants:* a process has at most one pid; every ticket is answered once; the
 //! order of effects is meaning. *Tested:* `engine/tests` (transcripts), `engine/worlds` (random worlds).
 
+mod diagnosis;
 mod effect;
 mod group;
 mod input;
@@ -46,7 +47,9 @@ pub use listener::Listener;
 pub use pool::{Pending, Pool};
 pub use process::{Phase, Process, ProcessId};
 
-use crate::api::{Fault, Mono, Notice, Now, ProcessInfo, ProcessName, Reply, SupervisorState};
+use crate::api::{
+    Fault, Mono, Notice, Now, ProcessDetails, ProcessInfo, ProcessName, Reply, SupervisorState,
+};
 use crate::config::spec::GroupSpec;
 use ledger::Ledger;
 use shutdown::LastWords;
@@ -160,6 +163,13 @@ impl Engine {
         let mut infos: Vec<_> = self.processes.values().map(Process::info).collect();
         infos.sort_by(|a, b| a.name.cmp(&b.name));
         infos
+    }
+
+    /// The same, with all that people want to see.
+    fn details(&self) -> Vec<ProcessDetails> {
+        let mut details: Vec<_> = self.processes.values().map(Process::details).collect();
+        details.sort_by(|a, b| a.info.name.cmp(&b.info.name));
+        details
     }
 
     /// The configuration read last.

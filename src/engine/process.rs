@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Waiter;
 use super::listener::Listener;
-use crate::api::{Mono, ProcessInfo, ProcessName, ProcessState, WallSecs};
+use crate::api::{Dropped, Mono, ProcessDetails, ProcessInfo, ProcessName, ProcessState, WallSecs};
 use crate::config::spec::{LogTarget, ProcessSpec};
 
 /// Names a process for as long as its group is active; never used again.
@@ -76,6 +76,9 @@ pub struct Process {
     pub phase: Phase,
     /// Failed starts in a row.
     pub tries: u32,
+    /// How often it was started again by itself, since somebody or `autostart=` started it.
+    #[serde(default)]
+    pub restarts: u64,
     /// Its last start.
     pub started: Option<(Mono, WallSecs)>,
     /// Its last end.
@@ -84,6 +87,9 @@ pub struct Process {
     pub exitstatus: Option<i32>,
     /// Why it could not be started, or ended badly.
     pub spawnerr: Option<String>,
+    /// Why it failed, for people; `None` when all is well.
+    #[serde(default)]
+    pub diagnosis: Option<String>,
     /// Its log files have names.
     pub prepared: bool,
     /// File of its stdout.
@@ -124,10 +130,12 @@ impl Process {
             phase: Phase::Stopped,
             prepared: false,
             tries: 0,
+            restarts: 0,
             started: None,
             ended: None,
             exitstatus: None,
             spawnerr: None,
+            diagnosis: None,
             listener: None,
             launch_waiters: Vec::new(),
             start_waiters: Vec::new(),
@@ -204,6 +212,25 @@ impl Process {
             stdout_logfile: self.stdout_logfile.clone(),
             stderr_logfile: self.stderr_logfile.clone(),
             listener: self.listener.as_ref().map(|listener| listener.state),
+        }
+    }
+
+    /// All that is known here of what people want to see; what it uses and what was dropped is known elsewhere.
+    #[must_use]
+    pub fn details(&self) -> ProcessDetails {
+        let spec = &self.spec;
+        ProcessDetails {
+            info: self.info(),
+            restarts: self.restarts,
+            diagnosis: self.diagnosis.clone().unwrap_or_default(),
+            usage: None,
+            dropped: Dropped::default(),
+            command: spec.command.clone(),
+            directory: spec.directory.clone(),
+            user: spec.user.as_ref().map(|user| user.name.clone()),
+            autostart: spec.autostart,
+            autorestart: spec.autorestart,
+            priority: spec.priority,
         }
     }
 }

@@ -28,6 +28,15 @@ impl Engine {
                 let infos = self.infos();
                 self.reply(ticket, Ok(Reply::Infos(infos)));
             }
+            Request::Details(name) => {
+                let process = self.find(&name).and_then(|id| self.processes.get(&id));
+                let details = process.map(|p| Reply::Details(Box::new(p.details())));
+                self.reply(ticket, details.ok_or_else(|| bad_name(&name)));
+            }
+            Request::AllDetails => {
+                let details = self.details();
+                self.reply(ticket, Ok(Reply::AllDetails(details)));
+            }
             Request::Start { target, wait } => self.start(now, ticket, &target, wait),
             Request::Stop { target, wait } => self.stop(now, ticket, &target, wait),
             Request::Signal { target, signal } => self.signal(ticket, &target, signal),
@@ -211,6 +220,8 @@ impl Engine {
             }
             Phase::Stopped | Phase::Exited { .. } | Phase::Fatal | Phase::Unknown { pid: None } => {
                 process.tries = 0;
+                process.restarts = 0;
+                process.diagnosis = None;
                 let waiters = if wait { &mut process.start_waiters } else { &mut process.launch_waiters };
                 waiters.push(waiter);
                 self.spawn(now, id);

@@ -339,3 +339,27 @@ fn a_failure_before_exec_is_named_and_a_saved_engine_is_the_same_engine() {
     assert_eq!(serde_json::from_str::<Engine>(&saved).expect("its own format"), world.engine);
     assert_eq!(FaultCode::ALL.len(), 18);
 }
+
+#[test]
+fn restarts_are_counted_from_the_start_by_hand_and_a_failure_is_told_until_all_is_well() {
+    let mut world = World::new(vec![group("web", 999, vec![program("web")])]);
+    let details =
+        |world: &World| world.engine.processes().map(Process::details).next().expect("there is one");
+    world.exit("web", WaitStatus::Exited(2));
+    assert_eq!(
+        details(&world).diagnosis,
+        "ended too quickly (exit status 2), within startsecs=1: its log may say why"
+    );
+    world.pass(SECOND);
+    assert_eq!((world.state("web"), details(&world).restarts), ("STARTING", 1));
+    assert_ne!(details(&world).diagnosis, "");
+    world.pass(SECOND);
+    assert_eq!((world.state("web"), details(&world).diagnosis.as_str()), ("RUNNING", ""));
+    world.exit("web", KILLED);
+    assert_eq!((details(&world).restarts, details(&world).diagnosis.as_str()), (2, "terminated by SIGKILL"));
+    world.pass(SECOND);
+    world.ask(stop("web", false));
+    world.exit("web", WaitStatus::Exited(0));
+    world.ask(start("web", false));
+    assert_eq!((details(&world).restarts, details(&world).diagnosis.as_str()), (0, ""));
+}

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::diagnosis::{too_quick, unexpected};
 use super::process::{Phase, Process, ProcessId, seconds};
 use super::{Effect, Engine, Waiter};
 use crate::api::event::StateChange;
@@ -27,9 +28,9 @@ impl Engine {
             Phase::Stopped if process.spec.autostart && process.started.is_none() && process.prepared => {
                 self.spawn_if_allowed(now, id);
             }
-            Phase::Exited { restart: true } => self.spawn_if_allowed(now, id),
+            Phase::Exited { restart: true } => self.spawn_again(now, id),
             Phase::Backoff { .. } if i64::from(process.tries) > process.spec.startretries => self.give_up(id),
-            Phase::Backoff { .. } if due => self.spawn_if_allowed(now, id),
+            Phase::Backoff { .. } if due => self.spawn_again(now, id),
             Phase::Starting { pid, .. } if due => self.up(id, pid, true),
             Phase::Stopping { pid, .. } if due => self.kill_hard(now, id, pid),
             Phase::Starting { .. } | Phase::Running { .. } => self.restart_listener(now, id),
@@ -39,6 +40,14 @@ impl Engine {
 
     fn spawn_if_allowed(&mut self, now: Now, id: ProcessId) {
         if self.mood == SupervisorState::Running {
+            self.spawn(now, id);
+        }
+    }
+
+    fn spawn_again(&mut self, now: Now, id: ProcessId) {
+        let allowed = self.mood == SupervisorState::Running;
+        if let Some(process) = self.processes.get_mut(&id).filter(|_| allowed) {
+            process.restarts += 1;
             self.spawn(now, id);
         }
     }
@@ -94,6 +103,7 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Phase::Spawning { stop } = process.phase else { return };
         process.spawnerr = Some(reason.clone());
+        process.diagnosis = Some(reason.clone());
         self.note(Notice::SpawnError { text: reason });
         self.tell_launch_waiters(id, |name| Err(Fault::new(FaultCode::SpawnError, name)));
         if stop {
@@ -108,6 +118,7 @@ impl Engine {
     fn up(&mut self, id: ProcessId, pid: i32, say: bool) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.tries = 0;
+        process.diagnosis = None;
         let (name, startsecs) = (process.name.process.clone(), process.spec.startsecs);
         self.enter(id, Phase::Running { pid }, StateChange::Running { pid });
         if say {
@@ -164,6 +175,7 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.exitstatus = Some(status.code());
         process.tries = 0;
+        process.diagnosis = None;
         let expected = process.spec.exitcodes.contains(&status.code());
         let name = process.name.process.clone();
         self.enter(id, Phase::Stopped, StateChange::Stopped { pid });
@@ -184,6 +196,8 @@ impl Engine {
     fn ended_too_quickly(&mut self, now: Now, id: ProcessId, status: WaitStatus, failure: Option<String>) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.exitstatus = None;
+        process.diagnosis =
+            Some(failure.clone().unwrap_or_else(|| too_quick(status, process.spec.startsecs)));
         process.spawnerr = Some(failure.unwrap_or_else(|| TOO_QUICK.to_owned()));
         let name = process.name.process.clone();
         self.back_off(now, id);
@@ -204,6 +218,8 @@ impl Engine {
         process.exitstatus = Some(code);
         process.tries = 0;
         if !expected {
+            process.diagnosis =
+                Some(failure.clone().unwrap_or_else(|| unexpected(status, &process.spec.exitcodes)));
             process.spawnerr = Some(failure.unwrap_or_else(|| format!("Bad exit code {code}")));
         }
         let restart = match process.spec.autorestart {
@@ -307,6 +323,7 @@ impl Engine {
     pub(super) fn stop_in_backoff(&mut self, now: Now, id: ProcessId) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.tries = 0;
+        process.diagnosis = None;
         let name = process.name.process.clone();
         self.note(Notice::KilledInBackoff { name });
         self.enter(id, Phase::Stopped, StateChange::Stopped { pid: 0 });

@@ -120,7 +120,7 @@ impl Targets {
         self.line.clear();
         // Writing into memory cannot fail.
         let _ = format_line(&mut self.line, Zoned::now().datetime(), notice);
-        let said = self.file.as_mut().and_then(|file| file.write(&self.line));
+        let said = self.file.as_mut().and_then(|file| file.write(&self.line).said);
         if let Some(syslog) = &mut self.syslog {
             syslog.send(None, &self.line);
         }

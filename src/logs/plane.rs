@@ -13,12 +13,14 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::sink::FileSink;
 pub use budget::{Budget, Claim};
+pub use drops::Drops;
 
 use crate::api::event::Source;
 use crate::api::{Event, Notice};
 
 mod budget;
 mod channel;
+pub mod drops;
 mod thread;
 
 /// A stream of one child, as its owner numbers it; never used again.
@@ -99,6 +101,7 @@ pub struct Plane {
     commands: SyncSender<Command>,
     wake: Arc<OwnedFd>,
     notify: Notify,
+    drops: Drops,
     files: Mutex<HashMap<PathBuf, Weak<Mutex<FileSink>>>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -112,9 +115,16 @@ impl Plane {
         let notify: Notify = Arc::from(notify);
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (commands, queue) = sync_channel(QUEUE);
-        let worker = thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify))?;
+        let drops = Drops::default();
+        let worker = thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify), drops.clone())?;
         let thread = std::thread::Builder::new().name("logs".to_owned()).spawn(move || worker.run())?;
-        Ok(Self { commands, wake, notify, files: Mutex::default(), thread: Some(thread) })
+        Ok(Self { commands, wake, notify, drops, files: Mutex::default(), thread: Some(thread) })
+    }
+
+    /// What could not be written: counted on, whoever holds it.
+    #[must_use]
+    pub fn drops(&self) -> Drops {
+        self.drops.clone()
     }
 
     /// Opens the log of a channel, and moves what comes from `fd` (which must not block) into it until its end.

@@ -1,13 +1,16 @@
 //! The handle: the only thing that a surface holds.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::{ConfigInfo, Fault, FaultCode, Now, Reply, Request, SupervisorState};
+use crate::api::{ConfigInfo, Fault, FaultCode, Now, ProcessDetails, Reply, Request, SupervisorState};
 use crate::config::error::Diagnostic;
 use crate::config::spec::ProcessSpec;
+use crate::logs::plane::Drops;
+use crate::system::usage::usage_of;
 
 /// Requests that may be under way before the next one has to wait.
 pub const QUEUE_LIMIT: usize = 1024;
@@ -45,6 +48,7 @@ pub struct Supervisor {
     state: watch::Receiver<SupervisorState>,
     configs: Arc<RwLock<Configs>>,
     findings: watch::Receiver<Findings>,
+    drops: Drops,
     about: Arc<About>,
     clock: fn() -> Now,
 }
@@ -61,12 +65,17 @@ pub struct Desk {
 impl Supervisor {
     /// A handle and the side of it that the loop keeps.
     #[must_use]
-    pub fn new(about: About, findings: watch::Receiver<Findings>, clock: fn() -> Now) -> (Self, Desk) {
+    pub fn new(
+        about: About,
+        findings: watch::Receiver<Findings>,
+        drops: Drops,
+        clock: fn() -> Now,
+    ) -> (Self, Desk) {
         let (calls, receiver) = mpsc::channel(QUEUE_LIMIT);
         let (state, state_seen) = watch::channel(SupervisorState::Running);
         let configs = Arc::new(RwLock::new(Configs::default()));
         let (shown, about) = (Arc::clone(&configs), Arc::new(about));
-        let handle = Self { calls, state: state_seen, configs: shown, findings, about, clock };
+        let handle = Self { calls, state: state_seen, configs: shown, findings, drops, about, clock };
         (handle, Desk { calls: receiver, state, configs })
     }
 
@@ -78,7 +87,29 @@ impl Supervisor {
         let gone = || Fault::bare(FaultCode::ShutdownState);
         let (answer, answered) = oneshot::channel();
         self.calls.send(Call { request, answer }).await.map_err(|_| gone())?;
-        answered.await.unwrap_or_else(|_| Err(gone()))
+        Ok(match answered.await.unwrap_or_else(|_| Err(gone()))? {
+            Reply::AllDetails(all) => Reply::AllDetails(self.measured(all).await?),
+            Reply::Details(one) => match self.measured(vec![*one]).await?.pop() {
+                Some(one) => Reply::Details(Box::new(one)),
+                None => return Err(gone()),
+            },
+            reply => reply,
+        })
+    }
+
+    /// With what the engine cannot know. Looking takes a while, and nobody else waits for it.
+    async fn measured(&self, mut all: Vec<ProcessDetails>) -> Result<Vec<ProcessDetails>, Fault> {
+        let drops = self.drops.clone();
+        let measure = move || {
+            let pids: HashSet<i32> = all.iter().map(|one| one.info.pid).filter(|pid| *pid > 0).collect();
+            let usages = usage_of(&pids);
+            for one in &mut all {
+                one.usage = usages.get(&one.info.pid).copied();
+                one.dropped = drops.of(&one.info.name);
+            }
+            all
+        };
+        tokio::task::spawn_blocking(measure).await.map_err(|_| Fault::bare(FaultCode::Failed))
     }
 
     /// What the supervisor as a whole is doing.

@@ -16,6 +16,7 @@ pub mod machine;
 pub mod pidfd;
 pub mod rlimit;
 pub mod spawn;
+pub mod usage;
 pub mod user;
 
 pub use command::{CommandError, Resolved, resolve};

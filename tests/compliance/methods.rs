@@ -64,6 +64,10 @@ const METHODS: [&str; 41] = [
     "system.multicall",
 ];
 
+/// What is described in docs/extensions.md.
+const OURS: [&str; 3] =
+    ["supervisor.getAllProcessDetails", "supervisor.getConfigWarnings", "supervisor.getProcessDetails"];
+
 const TWO: &str = "\
 [program:a]\ncommand=%(here)s/puppet\nautostart=false\nstartsecs=0\n
 [program:b]\ncommand=%(here)s/puppet\nautostart=false\nstartsecs=0\n
@@ -76,7 +80,7 @@ fn there_are_forty_one_methods(subject: Subject) {
     let daemon = Daemon::start(subject, "");
     let mut names: Vec<String> = METHODS.iter().map(|name| format!("{name:?}")).collect();
     if subject == Subject::Ours {
-        names.push("\"supervisor.getConfigWarnings\"".to_owned());
+        names.extend(OURS.map(|name| format!("{name:?}")));
         names.sort();
     }
     daemon.answers("system.listMethods", json!([]), &format!("[{}]", names.join(", ")));

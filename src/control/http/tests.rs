@@ -11,6 +11,7 @@ use super::{Listener, serve_within};
 use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState};
 use crate::config::spec::Credentials;
 use crate::control::xmlrpc::Interface;
+use crate::logs::plane::Drops;
 use crate::runtime::handle::{About, Desk, Findings, Supervisor};
 use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
 
@@ -41,7 +42,8 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
     let path = dir.path().join("s");
     let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let about = About { identifier: "me".into(), pid: 7, logfile: None };
-    let (supervisor, side) = Supervisor::new(about, watch::channel(Findings::default()).1, Now::default);
+    let (supervisor, side) =
+        Supervisor::new(about, watch::channel(Findings::default()).1, Drops::default(), Now::default);
     tokio::spawn(desk(side, shutting_down));
     tokio::spawn(serve_within(listener, auth, Interface { supervisor, enabled }, HEAD_TIMEOUT));
     tokio::time::sleep(Duration::from_millis(20)).await;

@@ -141,6 +141,11 @@ fn value_of(interface: &Interface, reply: Reply) -> Value {
             let now = interface.supervisor.now();
             Value::Array(infos.iter().map(|info| describe::process_info(info, now)).collect())
         }
+        Reply::Details(details) => describe::process_details(&details, interface.supervisor.now()),
+        Reply::AllDetails(all) => {
+            let now = interface.supervisor.now();
+            Value::Array(all.iter().map(|details| describe::process_details(details, now)).collect())
+        }
         Reply::Results(results) => describe::results(&results),
         Reply::Reread(result) => describe::reread(&result),
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use super::budget::Budget;
+use super::drops::Drops;
 use super::{ChannelSpec, Notify, PlaneEvent, Purpose, SharedFile};
 use crate::api::event::Source;
 use crate::api::text::{decoded, python_bytes};
@@ -28,6 +29,7 @@ struct Wires {
     syslog: Syslog,
     notify: Notify,
     budget: Budget,
+    drops: Drops,
 }
 
 /// What became of a read.
@@ -59,8 +61,8 @@ struct Drain {
 }
 
 impl Output {
-    pub(super) fn new(buffer: usize, notify: Notify) -> Self {
-        let wires = Wires { syslog: Syslog::default(), notify, budget: Budget::new(IN_FLIGHT) };
+    pub(super) fn new(buffer: usize, notify: Notify, drops: Drops) -> Self {
+        let wires = Wires { syslog: Syslog::default(), notify, budget: Budget::new(IN_FLIGHT), drops };
         Self { buffer: vec![0; buffer], stripped: Vec::with_capacity(buffer), wires }
     }
 }
@@ -168,8 +170,11 @@ impl Drain {
     /// To the sinks.
     fn log(&self, bytes: &[u8], wires: &mut Wires) {
         if let Some(file) = &self.file {
-            let said = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
-            if let Some(notice) = said {
+            let written = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
+            if written.dropped > 0 {
+                wires.drops.count(&self.source, written.dropped);
+            }
+            if let Some(notice) = written.said {
                 (wires.notify)(PlaneEvent::Note(notice));
             }
         }

@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 
 use super::channel::{Channel, Outcome, Output};
-use super::{ChannelId, ChannelSpec, Command, Notify, PlaneEvent, SharedFile};
+use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, SharedFile};
 use crate::api::{Level, Notice};
 use crate::logs::rotate::clear_closed;
 use crate::system::epoll::Interest;
@@ -30,10 +30,15 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(queue: Receiver<Command>, wake: Arc<OwnedFd>, notify: Notify) -> io::Result<Self> {
+    pub(super) fn new(
+        queue: Receiver<Command>,
+        wake: Arc<OwnedFd>,
+        notify: Notify,
+        drops: Drops,
+    ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&wake, WAKE, Interest::READ)?;
-        let output = Output::new(BUFFER, Arc::clone(&notify));
+        let output = Output::new(BUFFER, Arc::clone(&notify), drops);
         Ok(Self { queue, wake, notify, epoll, channels: HashMap::new(), output })
     }
 

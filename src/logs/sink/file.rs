@@ -15,6 +15,15 @@ pub struct FileSink {
     trouble: Option<Trouble>,
 }
 
+/// What became of some bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// How many were dropped.
+    pub dropped: u64,
+    /// What is to be said about that.
+    pub said: Option<Notice>,
+}
+
 #[derive(Debug)]
 struct Trouble {
     dropped: u64,
@@ -38,8 +47,8 @@ impl FileSink {
         &mut self.file
     }
 
-    /// Appends, or drops. Returns what is to be said about that.
-    pub fn write(&mut self, bytes: &[u8]) -> Option<Notice> {
+    /// Appends, or drops.
+    pub fn write(&mut self, bytes: &[u8]) -> Written {
         let size = u64::try_from(bytes.len()).unwrap_or(0);
         if let Some(trouble) = &mut self.trouble {
             let now = Instant::now();
@@ -48,20 +57,19 @@ impl FileSink {
                 if now >= trouble.retry_at {
                     trouble.retry_at = now + RETRY;
                 }
-                return None;
+                return Written { dropped: size, said: None };
             }
             let dropped = trouble.dropped;
             self.trouble = None;
             let path = self.file.path().display();
-            return Some(Notice::other(
-                Level::Warn,
-                format!("writing to '{path}' works again, {dropped} bytes were dropped"),
-            ));
+            let text = format!("writing to '{path}' works again, {dropped} bytes were dropped");
+            return Written { dropped: 0, said: Some(Notice::other(Level::Warn, text)) };
         }
-        let error = self.file.write(bytes).err()?;
+        let Err(error) = self.file.write(bytes) else { return Written::default() };
         self.trouble = Some(Trouble { dropped: size, retry_at: Instant::now() + RETRY });
         let (path, name) = (self.file.path().display(), io_errno_name(&error));
-        Some(Notice::other(Level::Error, format!("cannot write to '{path}', dropping output: {name}")))
+        let text = format!("cannot write to '{path}', dropping output: {name}");
+        Written { dropped: size, said: Some(Notice::other(Level::Error, text)) }
     }
 }
 
@@ -72,9 +80,9 @@ mod tests {
     #[test]
     fn a_full_disk_is_said_once() {
         let mut sink = FileSink::open(Path::new("/dev/full"), 0, 0).unwrap();
-        let said = sink.write(b"abc").unwrap();
-        assert_eq!(said.to_string(), "cannot write to '/dev/full', dropping output: ENOSPC");
-        assert_eq!(sink.write(b"abc"), None);
+        let written = sink.write(b"abc");
+        assert_eq!(written.said.unwrap().to_string(), "cannot write to '/dev/full', dropping output: ENOSPC");
+        assert_eq!(sink.write(b"abc"), Written { dropped: 3, said: None });
         assert_eq!(sink.trouble.unwrap().dropped, 6);
     }
 }
