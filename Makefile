@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help check run test compliance deps build lint bench
+.PHONY: help check run test compliance deps build lint bench docs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ compliance: deps ## The same cases for Python Supervisor and for ours, and how m
 
 test: lint deps ## Everything: lints, unit, property, compliance and systemd tests
 	cargo test --locked
+
+docs: ## Make the manual pages and the completions anew, from the tables
+	UPDATE_DOCS=1 cargo test --locked -q --lib docs::
 
 bench: ## Speed and size beside Python Supervisor; keeps the table in docs/performance.md
 	cargo bench --locked --bench processes

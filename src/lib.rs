@@ -16,6 +16,7 @@
 //! | [`runtime`] | the loop: waits, tells the engine, performs what it decides |
 //! | [`control`] | HTTP and XML-RPC: wire ⇄ api |
 //! | [`ctl`] | supervisorctl |
+//! | [`docs`] | manual pages and completions for shells, from the tables |
 //! | [`control_command`] | the composition root of supervisorctl |
 //! | [`daemon`] | the composition root, the only file that knows every room |
 //!
@@ -28,6 +29,7 @@ pub mod control;
 pub mod control_command;
 pub mod ctl;
 pub mod daemon;
+pub mod docs;
 pub mod engine;
 pub mod logs;
 pub mod runtime;

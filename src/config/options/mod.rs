@@ -2,15 +2,13 @@
 //! suggestions of warnings, `echo_supervisord_conf` and `supervisord.conf(5)` are drawn from it.
 
 mod kind;
-mod man;
 mod names;
 mod sample;
 mod table;
 
 pub use kind::Kind;
-pub use man::man_page;
 pub(super) use names::unknown_names;
-pub use sample::sample;
+pub use sample::{sample, wrapped};
 pub use table::{SECTIONS, Sample};
 
 /// An option: one row of the table.

@@ -56,7 +56,8 @@ fn write_option(text: &mut String, section: &SectionRow, option: &OptionRow) {
 }
 
 /// Words in lines of at most so many characters.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+#[must_use]
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let last = lines.last_mut().expect("there is always a line");

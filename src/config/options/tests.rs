@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::*;
 
@@ -29,15 +28,4 @@ fn a_section_is_found_by_its_kind() {
     assert!(section("program").is_none());
     assert!(option("program:web", "autostart").is_some());
     assert!(option("group:web", "autostart").is_none());
-}
-
-/// `UPDATE_DOCS=1 cargo test man_page` writes it anew.
-#[test]
-fn the_manual_page_is_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man/supervisord.conf.5");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, man_page()).unwrap();
-    }
-    let kept = std::fs::read_to_string(&path).unwrap();
-    assert!(kept == man_page(), "docs/man/supervisord.conf.5 is old: UPDATE_DOCS=1 cargo test manual_page");
 }
