@@ -1,11 +1,12 @@
 //! What the tests of whole daemons share: a home for each, Supervisor's programs and ours behind one [`Subject`],
 //! calls, patterns for what differs from run to run, and an end for everything that was started.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests as well")]
-#![allow(dead_code, reason = "each test program uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part of this")]
 #![allow(clippy::needless_pass_by_value, reason = "arguments of calls are written where they are made")]
 
 pub mod daemon;
 pub mod home;
+pub mod machine;
 pub mod pattern;
 pub mod rpc;
 

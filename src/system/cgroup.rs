@@ -1,0 +1,336 @@
+//! A control group for each program (cgroups(7)), below the one that the service manager has delegated to us.
+//!
+//! ```text
+//! supervisord.service/          delegated (systemd: Delegate=yes)
+//! ├── supervisor/               ourselves
+//! ├── web:web_00/               a program, and whatever it starts
+//! └── web:web_01/
+//! ```
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use crate::api::{ProcessName, Signal};
+
+/// Where we ourselves live.
+const OURS: &str = "supervisor";
+
+/// A name of a directory has at most 255 bytes.
+const NAME_LIMIT: usize = 200;
+
+/// Looks at what is left before a kernel without `cgroup.kill` (Linux 5.14) is taken to have won.
+const KILL_ROUNDS: usize = 100;
+
+/// The tree that is ours to divide.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    root: PathBuf,
+}
+
+/// Why there is none; for people.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoTree {
+    /// No cgroup v2 is mounted, or we are not in it.
+    #[error("this machine has no cgroup v2")]
+    NoV2,
+    /// Nobody has given us a part of it.
+    #[error("the cgroup {0} was not delegated to supervisord (systemd: Delegate=yes)")]
+    NotDelegated(String),
+    /// It is ours, and cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+impl Tree {
+    /// Takes the delegated tree that we were started in, and moves us to a branch of our own.
+    ///
+    /// # Errors
+    /// Why programs will have to share the cgroup that we are in.
+    pub fn take() -> Result<Self, NoTree> {
+        let own = own_cgroup().ok_or(NoTree::NoV2)?;
+        let root = match own.parent() {
+            // Started anew in place.
+            Some(parent) if own.ends_with(OURS) && is_delegated(parent) => parent.to_owned(),
+            _ if is_delegated(&own) => own,
+            _ => return Err(NoTree::NotDelegated(own.display().to_string())),
+        };
+        let tree = Self { root };
+        let ours = tree.root.join(OURS);
+        make(&ours)
+            .and_then(|()| write(&ours.join("cgroup.procs"), "0"))
+            .map_err(|error| NoTree::Unusable(format!("can't enter {}: {error}", ours.display())))?;
+        Ok(tree)
+    }
+
+    /// Lets a user divide it, whom we are about to become.
+    pub fn give_to(&self, uid: u32) {
+        let files = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"].map(|file| self.root.join(file));
+        for path in files.iter().chain([&self.root]) {
+            // Who may not have it says so when he needs it.
+            let _ = std::os::unix::fs::chown(path, Some(uid), None);
+        }
+    }
+
+    /// The place of a program.
+    #[must_use]
+    pub fn leaf(&self, name: &ProcessName) -> Leaf {
+        Leaf { path: self.root.join(leaf_name(name)) }
+    }
+
+    /// Ends every process of every program, and takes their places away.
+    pub fn clear(&self) {
+        for leaf in self.leaves() {
+            leaf.kill();
+            leaf.remove();
+        }
+    }
+
+    /// Every program's place that is there.
+    pub fn leaves(&self) -> impl Iterator<Item = Leaf> {
+        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
+        // The kernel's own files have no colon in their names, and our own branch neither.
+        let is_leaf = |path: &PathBuf| {
+            path.is_dir() && path.file_name().is_some_and(|name| name.as_bytes().contains(&b':'))
+        };
+        entries.map(|entry| entry.path()).filter(is_leaf).map(|path| Leaf { path })
+    }
+
+    /// Has a controller (`memory`, `cpu`, `pids`) reach the programs.
+    ///
+    /// # Errors
+    /// `ENOENT` when the machine or the service manager does not offer it.
+    pub fn enable(&self, controller: &str) -> io::Result<()> {
+        let file = self.root.join("cgroup.subtree_control");
+        let on = fs::read_to_string(&file)?;
+        if on.split_whitespace().any(|word| word == controller) {
+            return Ok(());
+        }
+        write(&file, &format!("+{controller}"))
+    }
+}
+
+/// The place of one program in the tree.
+#[derive(Debug, Clone)]
+pub struct Leaf {
+    path: PathBuf,
+}
+
+impl Leaf {
+    /// Makes it, if it is not there.
+    ///
+    /// # Errors
+    /// Those of mkdir(2).
+    pub fn make(&self) -> io::Result<()> {
+        make(&self.path)
+    }
+
+    /// Its directory, for whoever is born into it.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn open(&self) -> io::Result<OwnedFd> {
+        OpenOptions::new().read(true).open(&self.path).map(OwnedFd::from)
+    }
+
+    /// Moves a process into it.
+    ///
+    /// # Errors
+    /// Those of write(2) to `cgroup.procs`.
+    pub fn admit(&self, pid: i32) -> io::Result<()> {
+        write(&self.path.join("cgroup.procs"), &pid.to_string())
+    }
+
+    /// A descriptor that has something exceptional (`EPOLLPRI`) whenever it becomes populated or empty.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn watch(&self) -> io::Result<Watch> {
+        fs::File::open(self.path.join("cgroup.events")).map(Watch)
+    }
+
+    /// Every process in it, and below it.
+    #[must_use]
+    pub fn pids(&self) -> Vec<i32> {
+        let mut pids = Vec::new();
+        let mut places = vec![self.path.clone()];
+        while let Some(place) = places.pop() {
+            let list = fs::read_to_string(place.join("cgroup.procs")).unwrap_or_default();
+            pids.extend(list.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+            let below = fs::read_dir(&place).into_iter().flatten().flatten();
+            places.extend(below.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
+        }
+        pids
+    }
+
+    /// Sends a signal to every process in it. Who is just being born is not reached: only [`Leaf::kill`] is sure.
+    pub fn signal(&self, signal: Signal) {
+        for pid in self.pids() {
+            let number = nix::sys::signal::Signal::try_from(signal.number()).ok();
+            // Whoever is gone needs no signal.
+            let _ = kill(Pid::from_raw(pid), number);
+        }
+    }
+
+    /// Ends every process in it: no fork escapes.
+    pub fn kill(&self) {
+        if write(&self.path.join("cgroup.kill"), "1").is_ok() {
+            return;
+        }
+        for _ in 0..KILL_ROUNDS {
+            if self.pids().is_empty() {
+                return;
+            }
+            self.signal(Signal::KILL);
+        }
+    }
+
+    /// Takes it away, with whatever places the program has made below it; in vain while somebody is in it.
+    pub fn remove(&self) {
+        remove(&self.path);
+    }
+
+    /// Sets a limit, as in `memory.max`.
+    ///
+    /// # Errors
+    /// `ENOENT` when its controller is not there; those of write(2).
+    pub fn set(&self, file: &str, value: &str) -> io::Result<()> {
+        write(&self.path.join(file), value)
+    }
+
+    /// Reads a counter, as in `memory.current`.
+    #[must_use]
+    pub fn read(&self, file: &str) -> Option<String> {
+        fs::read_to_string(self.path.join(file)).ok()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Tells whether anybody is in a place. Has something exceptional (`EPOLLPRI`) whenever that has changed since it was
+/// asked last.
+#[derive(Debug)]
+pub struct Watch(fs::File);
+
+impl Watch {
+    /// Whether any process is in it, or below it.
+    #[must_use]
+    pub fn is_populated(&self) -> bool {
+        let mut text = [0; 256];
+        let size = self.0.read_at(&mut text, 0).unwrap_or(0);
+        text.get(..size).unwrap_or_default().split(|byte| *byte == b'\n').any(|line| line == b"populated 1")
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// `group:process`; a slash cannot be in it, and what is too long is cut and told apart by a number.
+fn leaf_name(name: &ProcessName) -> String {
+    let full = format!("{}:{}", name.group, name.process).replace(['/', '\n', '\0'], "_");
+    // A hidden directory, or `..`.
+    let full = if full.starts_with('.') { format!("_{full}") } else { full };
+    if full.len() <= NAME_LIMIT {
+        return full;
+    }
+    let cut = full.floor_char_boundary(NAME_LIMIT);
+    let number = full.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{}-{number:016x}", &full[..cut])
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    }
+}
+
+/// In one write(2), whose error is the answer.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes())
+}
+
+fn remove(path: &Path) {
+    let below = fs::read_dir(path).into_iter().flatten().flatten();
+    for entry in below.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())) {
+        remove(&entry.path());
+    }
+    let _ = fs::remove_dir(path);
+}
+
+/// The directory of the cgroup that we are in.
+fn own_cgroup() -> Option<PathBuf> {
+    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    locate(&mounts, own)
+}
+
+/// Where a cgroup is found in the file system (proc(5), `mountinfo`).
+fn locate(mounts: &str, cgroup: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let (head, tail) = line.split_once(" - ")?;
+        let mut head = head.split(' ').skip(3);
+        let (root, point) = (head.next()?, head.next()?);
+        if tail.split(' ').next()? != "cgroup2" {
+            return None;
+        }
+        let below = if root == "/" { cgroup } else { cgroup.strip_prefix(root)? };
+        Some(Path::new(point).join(below.trim_start_matches('/')))
+    })
+}
+
+/// systemd marks what it delegates (systemd.resource-control(5)). In a container we may be PID 1 of a cgroup namespace,
+/// whose top is ours if it can be written and is not the machine's own, which has no `cgroup.type`.
+fn is_delegated(path: &Path) -> bool {
+    let marked = ["user.delegate", "trusted.delegate"].iter().any(|name| {
+        let mut value = [0; 4];
+        rustix::fs::getxattr(path, *name, &mut value).is_ok_and(|size| value.get(..size) == Some(b"1"))
+    });
+    let own_namespace = || {
+        std::process::id() == 1
+            && path.join("cgroup.type").exists()
+            && OpenOptions::new().write(true).open(path.join("cgroup.procs")).is_ok()
+    };
+    marked || own_namespace()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_as_directories() {
+        let leaf = |group: &str, process: &str| leaf_name(&ProcessName::new(group, process));
+        assert_eq!(leaf("web", "web_00"), "web:web_00");
+        assert_eq!(leaf("..", "a/b"), "_..:a_b");
+        let long = leaf("g", &"x".repeat(400));
+        assert!(long.len() < 255 && long.starts_with("g:xxx") && long != leaf("g", &"x".repeat(401)), "{long}");
+    }
+
+    #[test]
+    fn a_cgroup_is_found_where_it_is_mounted() {
+        let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw";
+        assert_eq!(locate(unified, "/system.slice/x.service"), Some("/sys/fs/cgroup/system.slice/x.service".into()));
+        let hybrid = "31 25 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+                      32 25 0:28 /docker/1 /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
+        assert_eq!(locate(hybrid, "/docker/1"), Some("/sys/fs/cgroup/unified".into()));
+        assert_eq!(locate(hybrid, "/other"), None);
+        assert_eq!(locate("", "/"), None);
+    }
+}
