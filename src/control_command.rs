@@ -3,13 +3,20 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use crate::cli;
 use crate::config::load;
 use crate::config::spec::CtlSpec;
 use crate::ctl;
 use crate::ctl::client::Client;
+use crate::ctl::complete;
 use crate::system::machine::OsMachine;
+
+/// How long somebody who has pressed Tab waits for the daemon.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs supervisorctl; the first argument is the program's name.
 #[must_use]
@@ -42,8 +49,24 @@ fn start(program: &str, args: &[String]) -> Result<u8, String> {
         |option: &str, configured: Option<String>| parsed.get(option).map(str::to_owned).or(configured);
     let username = given("username", spec.username.take());
     let password = given("password", spec.password.take());
+    if let [word, kind] = parsed.words.as_slice()
+        && word == complete::WORD
+    {
+        let client = move || Client::new(spec.serverurl, username.as_deref(), password.as_deref());
+        return Ok(complete_names(client, kind.clone()));
+    }
     let mut client = Client::new(spec.serverurl, username.as_deref(), password.as_deref());
     Ok(ctl::run(&mut client, &parsed.words, &spec.prompt))
+}
+
+/// Names for a shell that completes words; nothing where they cannot be had, or not soon.
+fn complete_names(client: impl FnOnce() -> Client + Send + 'static, kind: String) -> u8 {
+    let (sender, receiver) = mpsc::channel();
+    // A daemon that hangs keeps the thread, and not the shell.
+    thread::spawn(move || sender.send(complete::names(&mut client(), &kind)));
+    let Ok(Some(names)) = receiver.recv_timeout(PATIENCE) else { return 1 };
+    let text: String = names.into_iter().map(|name| name + "\n").collect();
+    u8::from(io::stdout().write_all(text.as_bytes()).is_err())
 }
 
 /// What the configuration says; the defaults where there is none.

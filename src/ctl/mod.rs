@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod commands;
+pub mod complete;
 mod configuration;
 mod logs;
 mod processes;

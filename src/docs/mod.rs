@@ -5,6 +5,7 @@
 //! shells and real readers of manuals try them.
 
 mod man;
+mod shells;
 
 #[cfg(test)]
 mod tests;
@@ -22,11 +23,18 @@ pub struct Document {
 #[must_use]
 pub fn documents() -> Vec<Document> {
     let page = |path, prose| Document { path, text: man::page(prose) };
+    let script = |path, text| Document { path, text };
     vec![
         page("man/supervisord.8", include_str!("pages/supervisord.8")),
         page("man/supervisorctl.1", include_str!("pages/supervisorctl.1")),
         page("man/supervisord.conf.5", include_str!("pages/supervisord.conf.5")),
         page("man/pidproxy.1", include_str!("pages/pidproxy.1")),
         page("man/echo_supervisord_conf.1", include_str!("pages/echo_supervisord_conf.1")),
+        script("completions/bash/supervisord", shells::bash(shells::SUPERVISORD)),
+        script("completions/bash/supervisorctl", shells::bash(shells::SUPERVISORCTL)),
+        script("completions/zsh/_supervisord", shells::zsh(shells::SUPERVISORD)),
+        script("completions/zsh/_supervisorctl", shells::zsh(shells::SUPERVISORCTL)),
+        script("completions/fish/supervisord.fish", shells::fish(shells::SUPERVISORD)),
+        script("completions/fish/supervisorctl.fish", shells::fish(shells::SUPERVISORCTL)),
     ]
 }
