@@ -3,6 +3,7 @@
 //! *May import:* std and serde. *Invariants:* no value here performs anything, and none knows a wire.
 //! *Tested:* beside each type.
 
+pub mod asker;
 pub mod details;
 pub mod event;
 pub mod event_kind;
@@ -17,6 +18,7 @@ pub mod text;
 pub mod time;
 pub mod wait_status;
 
+pub use asker::{Asker, Surface};
 pub use details::{AutoRestart, Dropped, ProcessDetails, Usage};
 pub use event::{Channel, Event};
 pub use event_kind::EventKind;

@@ -56,6 +56,17 @@ impl Target {
     }
 }
 
+/// As it would be written for supervisorctl.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(name) => name.fmt(f),
+            Self::Group(group) => write!(f, "{group}:*"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

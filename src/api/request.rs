@@ -1,5 +1,7 @@
 //! What a surface can ask of the supervisor, and what it is answered.
 
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
 use super::details::ProcessDetails;
@@ -73,6 +75,44 @@ pub enum Request {
     Restart,
 }
 
+/// Characters of a name that a line of the main log repeats.
+const TOLD: usize = 100;
+
+impl Request {
+    /// What it would change, in words; `None` for what only looks.
+    #[must_use]
+    pub fn change(&self) -> Option<String> {
+        Some(match self {
+            Self::Info(_) | Self::Infos | Self::Details(_) | Self::AllDetails => return None,
+            Self::Start { target, .. } => format!("start of {}", quoted(target)),
+            Self::Stop { target, .. } => format!("stop of {}", quoted(target)),
+            Self::Signal { target, signal } => format!("signal {signal} to {}", quoted(target)),
+            Self::Reread => "reread of the configuration".to_owned(),
+            Self::AddGroup(name) => format!("addition of group {}", quoted(name)),
+            Self::RemoveGroup(name) => format!("removal of group {}", quoted(name)),
+            Self::ClearLogs(target) => format!("clearing of the logs of {}", quoted(target)),
+            Self::ClearMainLog => "clearing of the main log".to_owned(),
+            Self::SendStdin { name, data } => {
+                format!("{} bytes to the stdin of {}", data.len(), quoted(name))
+            }
+            Self::RemoteEvent { kind, .. } => format!("remote event {}", quoted(kind)),
+            Self::ReopenLogs => "reopening of the logs".to_owned(),
+            Self::Shutdown => "shutdown".to_owned(),
+            Self::Restart => "restart of supervisord".to_owned(),
+        })
+    }
+}
+
+/// A text of a client: on one line, and not long.
+fn quoted(text: &impl Display) -> String {
+    let text = text.to_string();
+    let mut told: String = text.chars().take(TOLD).flat_map(char::escape_debug).collect();
+    if text.chars().nth(TOLD).is_some() {
+        told.push('…');
+    }
+    format!("'{told}'")
+}
+
 /// The answer to a [`Request`] that was not refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
@@ -90,4 +130,19 @@ pub enum Reply {
     Results(Vec<ProcessResult>),
     /// What differs.
     Reread(RereadResult),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_on_one_line() {
+        let start = |name: &str| Request::Start { target: Target::from_namespec(name), wait: true };
+        assert_eq!(start("web:*").change().unwrap(), "start of 'web:*'");
+        assert_eq!(start("a\nb").change().unwrap(), "start of 'a\\nb'");
+        let long = Request::AddGroup("x".repeat(5000)).change().unwrap();
+        assert_eq!(long, format!("addition of group '{}…'", "x".repeat(TOLD)));
+        assert_eq!(Request::Infos.change(), None);
+    }
 }

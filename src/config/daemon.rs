@@ -77,7 +77,8 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
         }
         let address = reader.parse("port", ServerAddress::Inet { host: String::new(), port: 0 }, inet);
         let auth = credentials(&mut reader);
-        servers.push(ServerSpec { section: section.name.clone(), address, auth });
+        let readonly = reader.boolean("readonly", false);
+        servers.push(ServerSpec { section: section.name.clone(), address, auth, readonly });
     }
     for section in context.sections_named("unix_http_server") {
         let mut reader = Reader::new(context, &section);
@@ -91,8 +92,9 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
         let owner = owner(&mut reader, "chown", "Invalid sockchown value");
         let (uid, gid) = owner.unwrap_or((None, None));
         let auth = credentials(&mut reader);
+        let readonly = reader.boolean("readonly", false);
         let address = ServerAddress::Unix { path, mode, uid, gid };
-        servers.push(ServerSpec { section: section.name.clone(), address, auth });
+        servers.push(ServerSpec { section: section.name.clone(), address, auth, readonly });
     }
     servers
 }

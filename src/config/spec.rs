@@ -71,6 +71,8 @@ pub struct ServerSpec {
     pub address: ServerAddress,
     /// Who may use it; `None`: whoever can connect.
     pub auth: Option<Credentials>,
+    /// Nothing may be changed through it.
+    pub readonly: bool,
 }
 
 /// Where a control socket listens.

@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use super::http::route::Site;
 use super::http::{Listener, serve};
 use super::xmlrpc::Interface;
 use crate::config::spec::ServerSpec;
@@ -27,8 +28,9 @@ pub fn start(
                 return;
             }
             let servers = listeners.into_iter().map(|(listener, server)| {
-                let interface = interface.clone();
-                tokio::spawn(async move { serve(listener, server.auth, interface).await })
+                let site =
+                    Site { auth: server.auth, readonly: server.readonly, interface: interface.clone() };
+                tokio::spawn(serve(listener, site))
             });
             let servers = servers.collect::<Vec<_>>();
             let all = async {

@@ -211,6 +211,9 @@ impl Driver {
     }
 
     fn asked(&mut self, call: Call) {
+        if let Some(change) = call.request.change() {
+            self.log.line(Level::Info, format!("{change} requested by {}", call.asker));
+        }
         self.next_ticket += 1;
         let ticket = Ticket(self.next_ticket);
         self.answers.insert(ticket, call.answer);

@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::{ConfigInfo, Fault, FaultCode, Now, ProcessDetails, Reply, Request, SupervisorState};
+use crate::api::{Asker, ConfigInfo, Fault, FaultCode, Now, ProcessDetails, Reply, Request, SupervisorState};
 use crate::config::error::Diagnostic;
 use crate::config::spec::ProcessSpec;
 use crate::logs::plane::Drops;
@@ -20,6 +20,8 @@ pub const QUEUE_LIMIT: usize = 1024;
 pub struct Call {
     /// What is asked.
     pub request: Request,
+    /// Who asks.
+    pub asker: Asker,
     /// Where the answer goes; dropping it abandons the answer, never the work.
     pub answer: oneshot::Sender<Result<Reply, Fault>>,
 }
@@ -83,10 +85,10 @@ impl Supervisor {
     ///
     /// # Errors
     /// The fault with which the request was refused; `SHUTDOWN_STATE` when the loop has ended.
-    pub async fn call(&self, request: Request) -> Result<Reply, Fault> {
+    pub async fn call(&self, asker: &Asker, request: Request) -> Result<Reply, Fault> {
         let gone = || Fault::bare(FaultCode::ShutdownState);
         let (answer, answered) = oneshot::channel();
-        self.calls.send(Call { request, answer }).await.map_err(|_| gone())?;
+        self.calls.send(Call { request, asker: asker.clone(), answer }).await.map_err(|_| gone())?;
         Ok(match answered.await.unwrap_or_else(|_| Err(gone()))? {
             Reply::AllDetails(all) => Reply::AllDetails(self.measured(all).await?),
             Reply::Details(one) => match self.measured(vec![*one]).await?.pop() {

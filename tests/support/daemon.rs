@@ -186,8 +186,21 @@ impl Daemon {
             let stamped = is_like(line, "<STAMP> <ANY>");
             if stamped { line[24..].to_owned() } else { line.to_owned() }
         });
-        let chance = ["DEBG fd <N> closed, stopped monitoring <ANY>", "INFO waiting for <ANY> to stop"];
-        lines.filter(|line| !chance.iter().any(|pattern| is_like(line, pattern))).collect()
+        let passed_over = [
+            // By chance.
+            "DEBG fd <N> closed, stopped monitoring <ANY>",
+            "INFO waiting for <ANY> to stop",
+            // Ours alone, see [`Self::wishes`].
+            "INFO <ANY> requested by <ANY>",
+        ];
+        lines.filter(|line| !passed_over.iter().any(|pattern| is_like(line, pattern))).collect()
+    }
+
+    /// What the main log says of who asked for what: lines that theirs does not write.
+    pub fn wishes(&self) -> Vec<String> {
+        let text = self.home.read("main.log");
+        let lines = text.lines().filter(|line| is_like(line, "<STAMP> INFO <ANY> requested by <ANY>"));
+        lines.map(|line| line[29..].to_owned()).collect()
     }
 
     /// Passes over everything that the main log has said so far.

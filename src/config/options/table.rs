@@ -130,6 +130,13 @@ const PASSWORD: OptionRow = row(
     Off("123"),
     "The password, in clear text or as {SHA} and the SHA-1 in hexadecimal digits.",
 );
+const READONLY: OptionRow = row(
+    "readonly",
+    Kind::Boolean,
+    "false",
+    Off("false"),
+    "Clients of this server may look at everything, and change nothing. Not in Supervisor 4.3.",
+);
 
 const UNIX_HTTP_SERVER: &[OptionRow] = &[
     row("file", Kind::File, "required", On("/tmp/supervisor.sock"), "The path of the socket."),
@@ -137,6 +144,7 @@ const UNIX_HTTP_SERVER: &[OptionRow] = &[
     row("chown", Kind::Owner, "unchanged", Off("nobody:nogroup"), "The owner of the socket."),
     USERNAME,
     PASSWORD,
+    READONLY,
 ];
 
 const INET_HTTP_SERVER: &[OptionRow] = &[
@@ -149,6 +157,7 @@ const INET_HTTP_SERVER: &[OptionRow] = &[
     ),
     USERNAME,
     PASSWORD,
+    READONLY,
 ];
 
 const SUPERVISORD: &[OptionRow] = &[

@@ -4,10 +4,15 @@
 //! time that they take are bounded; idle connections live on until their place is needed, because clients keep theirs for
 //! days. *Tested:* beside each file; `tests.rs` drives a server with raw bytes.
 
+pub mod ask;
 pub mod auth;
 pub mod bind;
+pub mod body;
+mod call;
 pub mod guard;
+pub mod page;
 pub mod route;
+pub mod socket;
 #[cfg(test)]
 mod tests;
 
@@ -18,14 +23,14 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
+use self::body::Answer;
 use self::guard::{Connections, Guarded};
 use self::route::Site;
-use super::xmlrpc::Interface;
-use crate::config::spec::Credentials;
+use self::socket::{Ear, Socket};
+use crate::api::Surface;
 
 /// Connections that a listener has at a time.
 const CONNECTION_LIMIT: usize = 256;
@@ -51,46 +56,22 @@ pub enum Listener {
 ///
 /// # Errors
 /// When the socket cannot be registered with the loop.
-pub async fn serve(listener: Listener, auth: Option<Credentials>, interface: Interface) -> io::Result<()> {
-    serve_within(listener, auth, interface, HEAD_TIMEOUT).await
+pub async fn serve(listener: Listener, site: Site) -> io::Result<()> {
+    serve_within(listener, site, HEAD_TIMEOUT).await
 }
 
-async fn serve_within(
-    listener: Listener,
-    auth: Option<Credentials>,
-    interface: Interface,
-    head_timeout: Duration,
-) -> io::Result<()> {
-    let site = Arc::new(Site { auth, interface });
+async fn serve_within(listener: Listener, site: Site, head_timeout: Duration) -> io::Result<()> {
+    let ear = Ear::new(listener)?;
     let door = Door {
-        site,
+        site: Arc::new(site),
         places: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
         known: Arc::default(),
         head_timeout,
     };
-    match listener {
-        Listener::Unix(listener) => {
-            listener.set_nonblocking(true)?;
-            let listener = tokio::net::UnixListener::from_std(listener)?;
-            loop {
-                match listener.accept().await {
-                    Ok((socket, _)) => door.let_in(socket).await,
-                    Err(_) => sleep(PAUSE).await,
-                }
-            }
-        }
-        Listener::Inet(listener) => {
-            listener.set_nonblocking(true)?;
-            let listener = tokio::net::TcpListener::from_std(listener)?;
-            loop {
-                match listener.accept().await {
-                    Ok((socket, _)) => {
-                        let _ = socket.set_nodelay(true);
-                        door.let_in(socket).await;
-                    }
-                    Err(_) => sleep(PAUSE).await,
-                }
-            }
+    loop {
+        match ear.accept().await {
+            Ok((socket, surface)) => door.let_in(socket, surface).await,
+            Err(_) => sleep(PAUSE).await,
         }
     }
 }
@@ -104,12 +85,12 @@ struct Door {
 
 impl Door {
     /// Serves a connection in a task of its own, when there is a place for it.
-    async fn let_in<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, socket: S) {
+    async fn let_in(&self, socket: Socket, surface: Surface) {
         let Some(place) = self.place().await else { return };
         let (site, known) = (Arc::clone(&self.site), Arc::clone(&self.known));
         let head_timeout = self.head_timeout;
         tokio::spawn(async move {
-            connection(socket, site, &known, head_timeout).await;
+            connection(socket, surface, site, &known, head_timeout).await;
             drop(place);
         });
     }
@@ -128,18 +109,22 @@ impl Door {
     }
 }
 
-async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    socket: S,
+async fn connection(
+    socket: Socket,
+    surface: Surface,
     site: Arc<Site>,
     known: &Connections,
     head_timeout: Duration,
 ) {
     let life = known.enter();
     let service = service_fn(|request| {
-        let (site, busy) = (Arc::clone(&site), life.busy());
-        async move { Ok::<_, std::convert::Infallible>(route::answer(&site, request, busy).await) }
+        let (site, busy, socket) = (Arc::clone(&site), life.busy(), socket.clone());
+        async move {
+            let response = route::answer(&site, request, surface).await;
+            Ok::<_, std::convert::Infallible>(response.map(|body| Answer::new(body, busy, socket)))
+        }
     });
-    let io = Guarded::new(socket, Arc::clone(&life), head_timeout);
+    let io = Guarded::new(socket.clone(), Arc::clone(&life), head_timeout);
     let mut connection = pin!(http1::Builder::new().max_buf_size(HEAD_LIMIT).serve_connection(io, service));
     // How a connection ends is the client's affair.
     tokio::select! {

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 
+use super::route::Site;
 use super::{Listener, serve_within};
 use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState};
 use crate::config::spec::Credentials;
@@ -45,7 +46,8 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
     let (supervisor, side) =
         Supervisor::new(about, watch::channel(Findings::default()).1, Drops::default(), Now::default);
     tokio::spawn(desk(side, shutting_down));
-    tokio::spawn(serve_within(listener, auth, Interface { supervisor, enabled }, HEAD_TIMEOUT));
+    let site = Site { auth, readonly: false, interface: Interface { supervisor, enabled } };
+    tokio::spawn(serve_within(listener, site, HEAD_TIMEOUT));
     tokio::time::sleep(Duration::from_millis(20)).await;
     Server { path, _dir: dir }
 }

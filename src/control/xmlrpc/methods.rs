@@ -22,10 +22,21 @@ pub struct Method {
     pub optional: usize,
     /// What it does, in a sentence.
     pub summary: &'static str,
+    /// Whether it changes anything.
+    pub access: Access,
     /// Answered while the supervisor shuts down.
     pub always: bool,
     /// Translates the arguments.
     pub plan: Planner,
+}
+
+/// What a method does to the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It looks.
+    Reads,
+    /// It changes something: refused where nothing may be changed.
+    Changes,
 }
 
 impl Method {
@@ -76,7 +87,7 @@ const OFFSET: (&str, &str) = ("int", "offset");
 const LENGTH: (&str, &str) = ("int", "length");
 
 macro_rules! methods {
-    ($($name:literal $(= $alias:literal)? ($($param:expr),*) $([$optional:literal])? -> $result:literal
+    ($($name:literal $(= $alias:literal)? ($($param:expr),*) $([$optional:literal])? -> $result:literal $access:ident
        $(, $always:ident)?: $summary:literal => $plan:expr;)*) => {
         /// The table.
         pub const METHODS: &[Method] = &[$(Method {
@@ -86,6 +97,7 @@ macro_rules! methods {
             params: &[$($param),*],
             optional: 0 $(+ $optional)?,
             summary: $summary,
+            access: Access::$access,
             always: false $(|| stringify!($always).len() > 0)?,
             plan: $plan,
         }),*];
@@ -93,85 +105,85 @@ macro_rules! methods {
 }
 
 methods! {
-    "supervisor.getAPIVersion" = "supervisor.getVersion" () -> "string":
+    "supervisor.getAPIVersion" = "supervisor.getVersion" () -> "string" Reads:
         "Return the version of the RPC API used by supervisord" => |_| Ok(Plan::ApiVersion);
-    "supervisor.getSupervisorVersion" () -> "string":
+    "supervisor.getSupervisorVersion" () -> "string" Reads:
         "Return the version of the supervisor package in use by supervisord" => |_| Ok(Plan::Version);
-    "supervisor.getIdentification" () -> "string":
+    "supervisor.getIdentification" () -> "string" Reads:
         "Return identifying string of supervisord" => |_| Ok(Plan::Identification);
-    "supervisor.getState" () -> "struct", always:
+    "supervisor.getState" () -> "struct" Reads, always:
         "Return current state of supervisord as a struct with keys int statecode, string statename" => |_| Ok(Plan::State);
-    "supervisor.getPID" () -> "int": "Return the PID of supervisord" => |_| Ok(Plan::Pid);
-    "supervisor.readLog" = "supervisor.readMainLog" (OFFSET, LENGTH) -> "string":
+    "supervisor.getPID" () -> "int" Reads: "Return the PID of supervisord" => |_| Ok(Plan::Pid);
+    "supervisor.readLog" = "supervisor.readMainLog" (OFFSET, LENGTH) -> "string" Reads:
         "Read length bytes from the main log starting at offset"
         => |args| Ok(Plan::ReadMain { offset: args.int()?, length: args.int()? });
-    "supervisor.clearLog" () -> "boolean": "Clear the main log" => |_| Ok(Plan::ask(Request::ClearMainLog));
-    "supervisor.shutdown" () -> "boolean": "Shut down the supervisor process" => |_| Ok(Plan::ask(Request::Shutdown));
-    "supervisor.restart" () -> "boolean": "Restart the supervisor process" => |_| Ok(Plan::ask(Request::Restart));
-    "supervisor.reloadConfig" () -> "array":
+    "supervisor.clearLog" () -> "boolean" Changes: "Clear the main log" => |_| Ok(Plan::ask(Request::ClearMainLog));
+    "supervisor.shutdown" () -> "boolean" Changes: "Shut down the supervisor process" => |_| Ok(Plan::ask(Request::Shutdown));
+    "supervisor.restart" () -> "boolean" Changes: "Restart the supervisor process" => |_| Ok(Plan::ask(Request::Restart));
+    "supervisor.reloadConfig" () -> "array" Changes:
         "Reload the configuration; the result is [[added, changed, removed]], three arrays of names of groups"
         => |_| Ok(Plan::ask(Request::Reread));
-    "supervisor.getConfigWarnings" () -> "array":
+    "supervisor.getConfigWarnings" () -> "array" Reads:
         "What would go wrong with the configuration as it was last read; an array of structs (not in Supervisor 4.3)"
         => |_| Ok(Plan::ConfigWarnings);
-    "supervisor.addProcessGroup" (NAME) -> "boolean": "Update the config for a running process from config file"
+    "supervisor.addProcessGroup" (NAME) -> "boolean" Changes: "Update the config for a running process from config file"
         => |args| Ok(Plan::ask(Request::AddGroup(args.text()?)));
-    "supervisor.removeProcessGroup" (NAME) -> "boolean": "Remove a stopped process from the active configuration"
+    "supervisor.removeProcessGroup" (NAME) -> "boolean" Changes: "Remove a stopped process from the active configuration"
         => |args| Ok(Plan::ask(Request::RemoveGroup(args.text()?)));
-    "supervisor.startProcess" (NAME, WAIT) [1] -> "boolean":
+    "supervisor.startProcess" (NAME, WAIT) [1] -> "boolean" Changes:
         "Start a process (name, or ``group:name``, or ``group:*``), and wait for it to be fully started"
         => |args| named(args, |target, args| Request::Start { target, wait: args.wait() });
-    "supervisor.startProcessGroup" (NAME, WAIT) [1] -> "array":
+    "supervisor.startProcessGroup" (NAME, WAIT) [1] -> "array" Changes:
         "Start all processes in the group named 'name'; the result is an array of process status info structs"
         => |args| Ok(Plan::ask(Request::Start { target: Target::Group(args.text()?), wait: args.wait() }));
-    "supervisor.startAllProcesses" (WAIT) [1] -> "array": "Start all processes listed in the configuration file"
+    "supervisor.startAllProcesses" (WAIT) [1] -> "array" Changes: "Start all processes listed in the configuration file"
         => |args| Ok(Plan::ask(Request::Start { target: Target::All, wait: args.wait() }));
-    "supervisor.stopProcess" (NAME, WAIT) [1] -> "boolean":
+    "supervisor.stopProcess" (NAME, WAIT) [1] -> "boolean" Changes:
         "Stop a process named by name (or ``group:name``, or ``group:*``), and wait for it to be fully stopped"
         => |args| named(args, |target, args| Request::Stop { target, wait: args.wait() });
-    "supervisor.stopProcessGroup" (NAME, WAIT) [1] -> "array": "Stop all processes in the process group named 'name'"
+    "supervisor.stopProcessGroup" (NAME, WAIT) [1] -> "array" Changes: "Stop all processes in the process group named 'name'"
         => |args| Ok(Plan::ask(Request::Stop { target: Target::Group(args.text()?), wait: args.wait() }));
-    "supervisor.stopAllProcesses" (WAIT) [1] -> "array": "Stop all processes in the process list"
+    "supervisor.stopAllProcesses" (WAIT) [1] -> "array" Changes: "Stop all processes in the process list"
         => |args| Ok(Plan::ask(Request::Stop { target: Target::All, wait: args.wait() }));
-    "supervisor.signalProcess" (NAME, SIGNAL) -> "boolean":
+    "supervisor.signalProcess" (NAME, SIGNAL) -> "boolean" Changes:
         "Send an arbitrary UNIX signal, as name ('HUP') or number ('1'), to the process named by name" => |args| {
             let given = args.text()?;
             signal(Target::from_namespec(&given), given, args)
         };
-    "supervisor.signalProcessGroup" (NAME, SIGNAL) -> "array":
+    "supervisor.signalProcessGroup" (NAME, SIGNAL) -> "array" Changes:
         "Send a signal to all processes in the group named 'name'" => |args| {
             let given = args.text()?;
             signal(Target::Group(given.clone()), given, args)
         };
-    "supervisor.signalAllProcesses" (SIGNAL) -> "array": "Send a signal to all processes in the process list"
+    "supervisor.signalAllProcesses" (SIGNAL) -> "array" Changes: "Send a signal to all processes in the process list"
         => |args| signal(Target::All, String::new(), args);
-    "supervisor.getAllConfigInfo" () -> "array":
+    "supervisor.getAllConfigInfo" () -> "array" Reads:
         "Get info about all available process configurations, one struct for each process" => |_| Ok(Plan::Configs);
-    "supervisor.getProcessInfo" (NAME) -> "struct": "Get info about a process named name (or 'group:name')"
+    "supervisor.getProcessInfo" (NAME) -> "struct" Reads: "Get info about a process named name (or 'group:name')"
         => |args| args.process().map(|(name, given)| Plan::Ask(Request::Info(name), Some(given)));
-    "supervisor.getAllProcessInfo" () -> "array": "Get info about all processes" => |_| Ok(Plan::ask(Request::Infos));
-    "supervisor.getProcessDetails" (NAME) -> "struct":
+    "supervisor.getAllProcessInfo" () -> "array" Reads: "Get info about all processes" => |_| Ok(Plan::ask(Request::Infos));
+    "supervisor.getProcessDetails" (NAME) -> "struct" Reads:
         "Get all that is known of a process: its info, its configuration, what it uses and why it failed (not in Supervisor 4.3)"
         => |args| args.process().map(|(name, given)| Plan::Ask(Request::Details(name), Some(given)));
-    "supervisor.getAllProcessDetails" () -> "array":
+    "supervisor.getAllProcessDetails" () -> "array" Reads:
         "Get all that is known of all processes; an array of structs (not in Supervisor 4.3)"
         => |_| Ok(Plan::ask(Request::AllDetails));
-    "supervisor.readProcessStdoutLog" = "supervisor.readProcessLog" (NAME, OFFSET, LENGTH) -> "string":
+    "supervisor.readProcessStdoutLog" = "supervisor.readProcessLog" (NAME, OFFSET, LENGTH) -> "string" Reads:
         "Read length bytes from name's stdout log starting at offset" => |args| read(args, Channel::Stdout);
-    "supervisor.readProcessStderrLog" (NAME, OFFSET, LENGTH) -> "string":
+    "supervisor.readProcessStderrLog" (NAME, OFFSET, LENGTH) -> "string" Reads:
         "Read length bytes from name's stderr log starting at offset" => |args| read(args, Channel::Stderr);
-    "supervisor.tailProcessStdoutLog" = "supervisor.tailProcessLog" (NAME, OFFSET, LENGTH) -> "array":
+    "supervisor.tailProcessStdoutLog" = "supervisor.tailProcessLog" (NAME, OFFSET, LENGTH) -> "array" Reads:
         "Read the last length bytes of the stdout log; the result is [string bytes, int offset, bool overflow]"
         => |args| tail(args, Channel::Stdout);
-    "supervisor.tailProcessStderrLog" (NAME, OFFSET, LENGTH) -> "array":
+    "supervisor.tailProcessStderrLog" (NAME, OFFSET, LENGTH) -> "array" Reads:
         "Read the last length bytes of the stderr log; the result is [string bytes, int offset, bool overflow]"
         => |args| tail(args, Channel::Stderr);
-    "supervisor.clearProcessLogs" = "supervisor.clearProcessLog" (NAME) -> "boolean":
+    "supervisor.clearProcessLogs" = "supervisor.clearProcessLog" (NAME) -> "boolean" Changes:
         "Clear the stdout and stderr logs for the named process and reopen them"
         => |args| args.process().map(|(name, given)| Plan::Ask(Request::ClearLogs(Target::Process(name)), Some(given)));
-    "supervisor.clearAllProcessLogs" () -> "array": "Clear all process log files"
+    "supervisor.clearAllProcessLogs" () -> "array" Changes: "Clear all process log files"
         => |_| Ok(Plan::ask(Request::ClearLogs(Target::All)));
-    "supervisor.sendProcessStdin" (NAME, ("string", "chars")) -> "boolean":
+    "supervisor.sendProcessStdin" (NAME, ("string", "chars")) -> "boolean" Changes:
         "Send a string of chars, as UTF-8, to the stdin of the process name" => |args| {
             let given = args.text()?;
             let data = args.bytes()?;
@@ -180,17 +192,17 @@ methods! {
                 Target::Group(_) | Target::All => Err(Fault::new(FaultCode::BadName, given)),
             }
         };
-    "supervisor.sendRemoteCommEvent" (("string", "type"), ("string", "data")) -> "boolean", always:
+    "supervisor.sendRemoteCommEvent" (("string", "type"), ("string", "data")) -> "boolean" Changes, always:
         "Send an event that will be received by event listeners subscribing to the RemoteCommunicationEvent"
         => |args| Ok(Plan::ask(Request::RemoteEvent { kind: args.text()?, data: args.text()? }));
-    "system.listMethods" () -> "array", always: "Return an array listing the available method names"
+    "system.listMethods" () -> "array" Reads, always: "Return an array listing the available method names"
         => |_| Ok(Plan::ListMethods);
-    "system.methodHelp" (NAME) -> "string", always: "Return a string showing the method's documentation"
+    "system.methodHelp" (NAME) -> "string" Reads, always: "Return a string showing the method's documentation"
         => |args| Ok(Plan::Help(args.text()?));
-    "system.methodSignature" (NAME) -> "array", always:
+    "system.methodSignature" (NAME) -> "array" Reads, always:
         "Return an array describing the method signature in the form [rtype, ptype, ptype...]"
         => |args| Ok(Plan::Signature(args.text()?));
-    "system.multicall" (("array", "calls")) -> "array", always:
+    "system.multicall" (("array", "calls")) -> "array" Reads, always:
         "Process an array of structs {methodName, params} in order, and return an array of results and fault structs"
         => |args| Ok(Plan::Multicall(args.array()?));
 }

@@ -9,10 +9,14 @@ pub mod multicall;
 pub mod plan;
 
 use self::args::Args;
-use self::methods::Method;
+use self::methods::{Access, Method};
 use crate::api::{Fault, FaultCode, SupervisorState};
+use crate::control::client::Client;
 use crate::runtime::handle::Supervisor;
 use crate::wire::xmlrpc::{Call, Value, encode_fault, encode_response};
+
+/// What a client is told who may only look.
+pub const READONLY: &str = "this server is read-only: its section of the configuration says readonly=true";
 
 /// What clients can call.
 #[derive(Debug, Clone)]
@@ -34,7 +38,7 @@ impl Interface {
     ///
     /// # Errors
     /// The fault that the client is to see.
-    pub async fn call(&self, call: Call) -> Result<Value, Fault> {
+    pub async fn call(&self, client: &Client, call: Call) -> Result<Value, Fault> {
         let method = self.find(&call.method).ok_or_else(|| Fault::bare(FaultCode::UnknownMethod))?;
         if !method.takes(call.params.len()) {
             return Err(Fault::bare(FaultCode::IncorrectParameters));
@@ -42,13 +46,16 @@ impl Interface {
         if !method.always && self.supervisor.state() != SupervisorState::Running {
             return Err(Fault::bare(FaultCode::ShutdownState));
         }
+        if client.readonly && method.access == Access::Changes {
+            return Err(Fault::new(FaultCode::Failed, READONLY));
+        }
         let plan = (method.plan)(&mut Args::new(call.params))?;
-        plan::perform(self, plan).await
+        plan::perform(self, client, plan).await
     }
 
     /// Runs a call, and writes its answer as a document.
-    pub async fn answer(&self, call: Call) -> String {
-        match self.call(call).await {
+    pub async fn answer(&self, client: &Client, call: Call) -> String {
+        match self.call(client, call).await {
             Ok(value) => encode_response(&value),
             Err(fault) => encode_fault(fault.code.code(), &fault.to_string()),
         }

@@ -2,6 +2,7 @@
 
 use super::Interface;
 use crate::api::{Fault, FaultCode};
+use crate::control::client::Client;
 use crate::control::describe::structure;
 use crate::wire::xmlrpc::{Call, Value};
 
@@ -9,14 +10,14 @@ use crate::wire::xmlrpc::{Call, Value};
 ///
 /// # Errors
 /// INCORRECT_PARAMETERS when one of them is not a struct.
-pub async fn run(interface: &Interface, calls: Vec<Value>) -> Result<Value, Fault> {
+pub async fn run(interface: &Interface, client: &Client, calls: Vec<Value>) -> Result<Value, Fault> {
     if calls.iter().any(|call| !matches!(call, Value::Struct(_))) {
         return Err(Fault::bare(FaultCode::IncorrectParameters));
     }
     let mut results = Vec::with_capacity(calls.len());
     for call in calls {
         let outcome = match read(&call) {
-            Ok(call) => interface.call(call).await,
+            Ok(call) => interface.call(client, call).await,
             Err(fault) => Err(fault),
         };
         results.push(outcome.unwrap_or_else(|fault| {

@@ -7,6 +7,7 @@ use super::{Interface, multicall};
 use crate::api::{
     API_VERSION, Fault, FaultCode, ProcessInfo, ProcessName, ProcessResult, Reply, Request, Target, VERSION,
 };
+use crate::control::client::Client;
 use crate::control::describe;
 use crate::logs::read;
 use crate::wire::xmlrpc::Value;
@@ -72,7 +73,7 @@ impl Plan {
 }
 
 /// Does it.
-pub async fn perform(interface: &Interface, plan: Plan) -> Result<Value, Fault> {
+pub async fn perform(interface: &Interface, client: &Client, plan: Plan) -> Result<Value, Fault> {
     let supervisor = &interface.supervisor;
     Ok(match plan {
         Plan::ApiVersion => Value::string(API_VERSION),
@@ -87,20 +88,23 @@ pub async fn perform(interface: &Interface, plan: Plan) -> Result<Value, Fault> 
             describe::structure([("statecode", code), ("statename", Value::string(state.name()))])
         }
         Plan::Ask(request, given) => {
-            let reply = supervisor.call(request).await.map_err(|fault| as_given(fault, given))?;
+            let reply =
+                supervisor.call(&client.asker, request).await.map_err(|fault| as_given(fault, given))?;
             value_of(interface, reply)
         }
-        Plan::BadSignal { target, given, text } => bad_signal(interface, target, given, &text).await?,
+        Plan::BadSignal { target, given, text } => {
+            bad_signal(interface, client, target, given, &text).await?
+        }
         Plan::ReadMain { offset, length } => {
             let path = supervisor.about().logfile.clone();
             Value::String(blocking(move || read::read(path.as_deref(), offset, length)).await??)
         }
         Plan::Read { name, given, channel, offset, length } => {
-            let path = logfile(interface, name, given, channel).await?;
+            let path = logfile(interface, client, name, given, channel).await?;
             Value::String(blocking(move || read::read(path.as_deref(), offset, length)).await??)
         }
         Plan::Tail { name, given, channel, offset, length } => {
-            let path = logfile(interface, name, given, channel).await?;
+            let path = logfile(interface, client, name, given, channel).await?;
             let tail = blocking(move || read::tail(path.as_deref(), offset, length)).await?;
             Value::Array(vec![Value::String(tail.text), Value::Int(tail.offset), Value::Bool(tail.overflow)])
         }
@@ -113,7 +117,7 @@ pub async fn perform(interface: &Interface, plan: Plan) -> Result<Value, Fault> 
             Value::Array(known(interface, &name)?.signature().map(Value::string).collect())
         }
         // Boxed: it performs plans in its turn.
-        Plan::Multicall(calls) => Box::pin(multicall::run(interface, calls)).await?,
+        Plan::Multicall(calls) => Box::pin(multicall::run(interface, client, calls)).await?,
     })
 }
 
@@ -151,8 +155,13 @@ fn value_of(interface: &Interface, reply: Reply) -> Value {
     }
 }
 
-async fn info(interface: &Interface, name: ProcessName, given: String) -> Result<ProcessInfo, Fault> {
-    let reply = interface.supervisor.call(Request::Info(name)).await;
+async fn info(
+    interface: &Interface,
+    client: &Client,
+    name: ProcessName,
+    given: String,
+) -> Result<ProcessInfo, Fault> {
+    let reply = interface.supervisor.call(&client.asker, Request::Info(name)).await;
     match reply.map_err(|fault| as_given(fault, Some(given)))? {
         Reply::Info(info) => Ok(*info),
         _ => Err(Fault::bare(FaultCode::Failed)),
@@ -161,11 +170,12 @@ async fn info(interface: &Interface, name: ProcessName, given: String) -> Result
 
 async fn logfile(
     interface: &Interface,
+    client: &Client,
     name: ProcessName,
     given: String,
     channel: Channel,
 ) -> Result<Option<PathBuf>, Fault> {
-    let info = info(interface, name, given).await?;
+    let info = info(interface, client, name, given).await?;
     Ok(match channel {
         Channel::Stdout => info.stdout_logfile,
         Channel::Stderr => info.stderr_logfile,
@@ -174,6 +184,7 @@ async fn logfile(
 
 async fn bad_signal(
     interface: &Interface,
+    client: &Client,
     target: Target,
     given: String,
     text: &str,
@@ -181,13 +192,13 @@ async fn bad_signal(
     let refused = || Fault::new(FaultCode::BadSignal, text);
     let wanted = match target {
         Target::Process(name) => {
-            info(interface, name, given).await?;
+            info(interface, client, name, given).await?;
             return Err(refused());
         }
         Target::Group(group) => Some(group),
         Target::All => None,
     };
-    let Reply::Infos(mut infos) = interface.supervisor.call(Request::Infos).await? else {
+    let Reply::Infos(mut infos) = interface.supervisor.call(&client.asker, Request::Infos).await? else {
         return Err(Fault::bare(FaultCode::Failed));
     };
     if let Some(group) = wanted {
