@@ -17,6 +17,7 @@
 //! | [`control`] | HTTP and XML-RPC: wire ⇄ api |
 //! | [`ctl`] | supervisorctl |
 //! | [`docs`] | manual pages and completions for shells, from the tables |
+//! | [`pidproxy`] | a command, and signals to the daemon that it starts |
 //! | [`control_command`] | the composition root of supervisorctl |
 //! | [`daemon`] | the composition root, the only file that knows every room |
 //!
@@ -32,6 +33,7 @@ pub mod daemon;
 pub mod docs;
 pub mod engine;
 pub mod logs;
+pub mod pidproxy;
 pub mod runtime;
 pub mod system;
 pub mod systemd;

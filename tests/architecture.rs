@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("control", &["api", "wire", "runtime::handle", "config::error", "config::spec", "logs::read"]),
     ("docs", &["api", "cli", "config::options", "ctl::commands"]),
     ("ctl", &["api", "wire", "cli", "config::error", "config::spec"]),
+    ("pidproxy", &["api", "system"]),
 ];
 
 /// Files that may name every room.

@@ -40,6 +40,8 @@ mod methods;
 mod multicall;
 #[path = "compliance/options.rs"]
 mod options;
+#[path = "compliance/pidproxy.rs"]
+mod pidproxy;
 #[path = "compliance/protocol.rs"]
 mod protocol;
 #[path = "compliance/reading.rs"]

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use crate::api::{Level, Notice};
 use crate::config::spec::{SocketAddress, SocketSpec};
-use crate::system::errno::errno_words;
+use crate::system::errno::io_errno_words;
 use crate::system::listen::{ListeningSocket, listen_tcp, listen_unix};
 
 /// The shared sockets that are open.
@@ -30,7 +30,7 @@ impl Sockets {
     /// Supervisor's sentence for `spawnerr`.
     pub(super) fn share(&mut self, spec: &SocketSpec) -> Result<OwnedFd, String> {
         let problem = |error: io::Error| {
-            let words = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
+            let words = io_errno_words(&error);
             format!("Could not create FastCGI socket {}: {words}", spec.address)
         };
         if !self.open.contains_key(spec) {

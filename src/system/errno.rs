@@ -24,6 +24,12 @@ pub fn errno_words(errno: i32) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
+/// `permission denied`, or the text of an error that has no number.
+#[must_use]
+pub fn io_errno_words(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), errno_words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +38,7 @@ mod tests {
     fn errors_have_names_and_words() {
         assert_eq!(errno_name(libc::ENOENT), "ENOENT");
         assert_eq!(errno_words(libc::EACCES), "permission denied");
+        assert_eq!(io_errno_words(&io::Error::from_raw_os_error(libc::ESRCH)), "no such process");
         assert_eq!(io_errno_name(&io::Error::from_raw_os_error(libc::EMFILE)), "EMFILE");
     }
 }

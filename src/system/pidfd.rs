@@ -4,6 +4,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
 use crate::api::{Signal, WaitStatus};
 
 /// A process that stays itself even when its number is used again. Readable once it has ended.
@@ -48,6 +51,15 @@ impl PidFd {
             libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), signal.number(), none, 0_u32)
         };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// The process as a tokio task can wait for it: readable once it has ended.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`.
+    pub fn in_reactor(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: `as_raw_fd` gives the descriptor that is owned from its making to its drop, always the same.
+        unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) }.map_err(io::Error::from)
     }
 
     /// The descriptor.

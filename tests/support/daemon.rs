@@ -295,7 +295,7 @@ impl Drop for Daemon {
 }
 
 /// The pids of a session, without the dead that nobody has reaped.
-fn session(id: i32) -> Vec<i32> {
+pub fn session(id: i32) -> Vec<i32> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|pid| {

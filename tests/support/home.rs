@@ -17,9 +17,11 @@ pub enum Subject {
 }
 
 impl Subject {
-    fn program(self, name: &str) -> PathBuf {
+    /// The path of one of its programs.
+    pub fn program(self, name: &str) -> PathBuf {
         match (self, name) {
             (Self::Ours, "supervisorctl") => PathBuf::from(env!("CARGO_BIN_EXE_supervisorctl")),
+            (Self::Ours, "pidproxy") => PathBuf::from(env!("CARGO_BIN_EXE_pidproxy")),
             (Self::Ours, _) => PathBuf::from(env!("CARGO_BIN_EXE_supervisord")),
             (Self::Theirs, _) => {
                 let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/theirs/bin").join(name);
@@ -168,8 +170,13 @@ impl Home {
 
     /// The daemon's command in a session of its own, by which everything that it starts is found again.
     pub fn daemon_command(&self, args: &[&str]) -> Command {
+        self.session_command("supervisord", args)
+    }
+
+    /// The command of a program in a session of its own.
+    pub fn session_command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new("setsid");
-        command.arg(self.subject.program("supervisord")).args(args);
+        command.arg(self.subject.program(program)).args(args);
         self.settle(&mut command);
         command
     }

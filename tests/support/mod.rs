@@ -8,12 +8,14 @@ pub mod daemon;
 pub mod home;
 pub mod machine;
 pub mod pattern;
+pub mod proxy;
 pub mod rpc;
 
 use std::time::{Duration, Instant};
 
 pub use daemon::Daemon;
 pub use home::{Home, Subject};
+pub use proxy::Proxy;
 
 /// How long a condition may take to come true, on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
