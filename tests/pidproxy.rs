@@ -6,7 +6,8 @@ mod support;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use support::{Daemon, Home, Proxy, Subject, eventually, so};
+use support::proxy::Proxy;
+use support::{Daemon, Home, Subject, eventually, so};
 
 fn run(home: Home, args: &[&str]) -> support::home::Outcome {
     Proxy::start(home, args).outcome()
@@ -70,10 +71,7 @@ fn a_signal_that_has_no_daemon_goes_to_the_command() {
 fn it_stays_until_the_daemon_is_gone() {
     let home = home();
     home.write("slow", "");
-    home.script(
-        "starter",
-        "#!/bin/sh\n./daemon &\nwhile ! grep -q TERM heard; do sleep 0.02; done 2>&-\nexit 4\n",
-    );
+    home.script("starter", "#!/bin/sh\n./daemon &\nwhile [ ! -s heard ]; do sleep 0.02; done\nexit 4\n");
     let mut proxy = Proxy::start(home, &["pid", "./starter"]);
     proxy.await_file("pid", "<N>\n");
     proxy.signal(Signal::SIGTERM);

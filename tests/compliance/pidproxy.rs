@@ -5,7 +5,8 @@ use std::os::unix::fs::symlink;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Daemon, Home, Proxy, Subject};
+use crate::support::proxy::Proxy;
+use crate::support::{Daemon, Home, Subject};
 
 compliance!(
     without_a_command_its_usage_is_told,

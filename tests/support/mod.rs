@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 
 pub use daemon::Daemon;
 pub use home::{Home, Subject};
-pub use proxy::Proxy;
 
 /// How long a condition may take to come true, on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
