@@ -1,6 +1,7 @@
 //! tail, maintail, clear.
 
 use super::client::CallError;
+use super::patterns::expand;
 use super::session::{Session, exit, field, items, namespec, number, text};
 use crate::api::Target;
 use crate::wire::xmlrpc::Value;
@@ -59,8 +60,21 @@ pub(super) fn tail(session: &mut Session<'_>, words: &[&str]) {
         }
     };
     let Some(count) = count(session, option) else { return };
-    let answer = session.call(method, vec![text(name), Value::Int(-count), Value::Int(0)]);
-    print(session, answer, name, "no such process name");
+    let Some(name) = the_one(session, name) else { return };
+    let answer = session.call(method, vec![text(&name), Value::Int(-count), Value::Int(0)]);
+    print(session, answer, &name, "no such process name");
+}
+
+/// The one process that a pattern matches; any other name as it is.
+fn the_one(session: &mut Session<'_>, name: &str) -> Option<String> {
+    let mut found = expand(session, &[name], exit::GENERIC);
+    if found.len() > 1 {
+        let found = found.join(", ");
+        session.say(format_args!("Error: '{name}' matches {found}; name one of them"));
+        session.code = exit::GENERIC;
+        return None;
+    }
+    found.pop()
 }
 
 fn count(session: &mut Session<'_>, option: Option<&str>) -> Option<i64> {
@@ -110,7 +124,7 @@ pub(super) fn clear(session: &mut Session<'_>, names: &[&str]) {
             Err(error) => session.problem(&error),
         };
     }
-    for name in names {
+    for name in &expand(session, names, exit::GENERIC) {
         for name in members(session, name) {
             match session.call("clearProcessLogs", vec![text(&name)]) {
                 Ok(_) => cleared(session, &name, 80),

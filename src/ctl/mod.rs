@@ -8,6 +8,7 @@ pub mod commands;
 pub mod complete;
 mod configuration;
 mod logs;
+mod patterns;
 mod processes;
 mod session;
 

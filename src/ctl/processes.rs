@@ -1,6 +1,7 @@
 //! status, start, stop, restart, signal, pid.
 
 use super::client::CallError;
+use super::patterns::{expand, expand_among};
 use super::session::{Session, exit, field, items, namespec, number, text};
 use crate::api::Target;
 use crate::wire::xmlrpc::Value;
@@ -35,7 +36,7 @@ pub(super) fn status(session: &mut Session<'_>, names: &[&str]) {
     if names.is_empty() || names.contains(&"all") {
         lines.extend(&all);
     } else {
-        for name in names {
+        for name in &expand_among(session, &all, names, exit::STATUS_UNKNOWN) {
             let target = Target::from_namespec(name);
             let wanted = |info: &&Value| match &target {
                 Target::Group(group) => field(info, "group") == group,
@@ -48,7 +49,7 @@ pub(super) fn status(session: &mut Session<'_>, names: &[&str]) {
             lines.extend(all.iter().filter(wanted));
             if lines.len() == before {
                 let (name, kind) =
-                    if is_group(name) { (shown(name), "group") } else { ((*name).to_owned(), "process") };
+                    if is_group(name) { (shown(name), "group") } else { (name.clone(), "process") };
                 session.say(format_args!("{name}: ERROR (no such {kind})"));
                 session.code = exit::STATUS_UNKNOWN;
             }
@@ -114,7 +115,8 @@ pub(super) fn start(session: &mut Session<'_>, names: &[&str]) {
         if names.is_empty() {
             return session.usage("start requires a process name", "start", exit::INVALID_ARGS);
         }
-        act(session, &START, names, &[]);
+        let names = expand(session, names, exit::GENERIC);
+        act(session, &START, &names, &[]);
     }
 }
 
@@ -123,7 +125,8 @@ pub(super) fn stop(session: &mut Session<'_>, names: &[&str]) {
         if names.is_empty() {
             return session.usage("stop requires a process name", "stop", exit::GENERIC);
         }
-        act(session, &STOP, names, &[]);
+        let names = expand(session, names, exit::GENERIC);
+        act(session, &STOP, &names, &[]);
     }
 }
 
@@ -132,22 +135,26 @@ pub(super) fn restart(session: &mut Session<'_>, names: &[&str]) {
         if names.is_empty() {
             return session.usage("restart requires a process name", "restart", exit::GENERIC);
         }
-        act(session, &STOP, names, &[]);
-        act(session, &START, names, &[]);
+        let names = expand(session, names, exit::GENERIC);
+        act(session, &STOP, &names, &[]);
+        act(session, &START, &names, &[]);
     }
 }
 
 pub(super) fn signal(session: &mut Session<'_>, words: &[&str]) {
     if session.is_up() {
         match words {
-            [signal, names @ ..] if !names.is_empty() => act(session, &SIGNAL, names, &[text(signal)]),
+            [signal, names @ ..] if !names.is_empty() => {
+                let names = expand(session, names, exit::GENERIC);
+                act(session, &SIGNAL, &names, &[text(signal)]);
+            }
             _ => session.usage("signal requires a signal name and a process name", "signal", exit::GENERIC),
         }
     }
 }
 
-fn act(session: &mut Session<'_>, verb: &Verb, names: &[&str], more: &[Value]) {
-    if names.contains(&"all") {
+fn act(session: &mut Session<'_>, verb: &Verb, names: &[String], more: &[Value]) {
+    if names.iter().any(|name| name == "all") {
         let answer = session.call(verb.all, more.to_vec());
         return results(session, verb, answer, "all");
     }
@@ -234,7 +241,7 @@ pub(super) fn pid(session: &mut Session<'_>, names: &[&str]) {
             Err(error) => session.problem(&error),
         };
     }
-    for name in names {
+    for name in &expand(session, names, exit::GENERIC) {
         match session.call("getProcessInfo", vec![text(name)]) {
             Ok(info) => {
                 let pid = number(&info, "pid");
