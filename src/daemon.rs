@@ -448,7 +448,7 @@ fn loops(
 /// queue up before the loop.
 fn tell(event: PlaneEvent, facts: &mpsc::UnboundedSender<Fact>, log: &MainLog) {
     let fact = match event {
-        PlaneEvent::Drained(token) => Fact::Drained(token),
+        PlaneEvent::Drained(token, words) => Fact::Drained(token, words),
         PlaneEvent::Cleared(token, outcome) => {
             let outcome = outcome.map_err(|problem| Fault::new(FaultCode::Failed, problem));
             Fact::Input(Input::Done { errand: Errand(token), outcome })

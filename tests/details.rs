@@ -3,8 +3,11 @@
 
 mod support;
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::json;
 use supervisord::wire::xmlrpc::Value;
+use support::pattern::assert_like;
 use support::{Daemon, Home, Subject};
 
 fn details(daemon: &Daemon, name: &str, member: &str) -> Value {
@@ -49,14 +52,68 @@ fn details_are_told_of_one_and_of_all() {
 /// A program that fails says why, and how often it was tried.
 #[test]
 fn a_failure_is_in_the_details() {
-    let daemon = Daemon::start(
+    let home = Home::with(
         Subject::Ours,
-        "[program:x]\ncommand=/bin/sh -c 'exit 3'\nstartretries=1\n[program:y]\ncommand=/missing\nstartretries=0\n",
+        "[program:x]\ncommand=/bin/sh -c 'echo trying; echo no luck >&2; exit 3'\nstartretries=1\n\
+         [program:y]\ncommand=missing\nstartretries=0\nenvironment=PATH=/nowhere\n\
+         [program:z]\ncommand=/bin/sh %(here)s/missing.sh\nstartretries=0\n\
+         [program:w]\ncommand=/bin/true\nstartretries=0\n\
+         [program:s]\ncommand=%(here)s/script\nstartretries=0\n",
     );
-    daemon.await_state("x", "FATAL");
-    daemon.await_state("y", "FATAL");
+    home.script("script", "#!/no/such/interpreter\n");
+    let daemon = Daemon::start_in(home, &[]);
+    for (name, expected) in [
+        ("x", "ended too quickly (exit status 3), within startsecs=1; it last wrote: no luck"),
+        (
+            "y",
+            "can't find command 'missing'; PATH is /nowhere: write the whole path of the program, or set PATH in environment=",
+        ),
+        (
+            "z",
+            "ended too quickly (exit status <N>), within startsecs=1; can't read script <DIR>/missing.sh: no such file or \
+             directory; write its whole path, or set directory= to where it is; it last wrote: <ANY>",
+        ),
+        (
+            "w",
+            "ended too quickly (exit status 0), within startsecs=1; a program must stay in the foreground; if it is meant to \
+             end, set startsecs=0",
+        ),
+        (
+            "s",
+            "can't execute /no/such/interpreter: no such file or directory; install it, or correct the interpreter line of \
+             <DIR>/script",
+        ),
+    ] {
+        daemon.await_state(name, "FATAL");
+        let diagnosis = daemon.home.neutral(details(&daemon, name, "diagnosis").as_str().unwrap().as_bytes());
+        assert_like(&diagnosis, expected, name);
+    }
     assert_eq!(details(&daemon, "x", "restarts"), Value::Int(1));
-    let diagnosis = details(&daemon, "x", "diagnosis");
-    assert!(diagnosis.as_str().unwrap().starts_with("ended too quickly (exit status 3)"), "{diagnosis:?}");
-    assert_eq!(details(&daemon, "y", "diagnosis").as_str(), Some("can't find command '/missing'"));
+}
+
+/// Whoever may not enter the directory is named with what keeps him out: in `status`, in the main log, and with the remedy in the
+/// details.
+#[test]
+fn who_is_kept_out_of_a_directory_is_told_by_what() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root runs programs as somebody else");
+        return;
+    }
+    let home = Home::with(
+        Subject::Ours,
+        "[program:x]\ncommand=/bin/cat\ndirectory=%(here)s/private\nuser=nobody\nstartretries=0\n",
+    );
+    let mode = |path: &std::path::Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    std::fs::create_dir(home.path("private")).unwrap();
+    mode(&home.path(""), 0o755);
+    mode(&home.path("private"), 0o700);
+    let mut daemon = Daemon::start_in(home, &[]);
+    let why = "can't enter directory <DIR>/private as nobody: permission denied (drwx------ root root <DIR>/private)";
+    daemon.await_line(&format!("WARN spawnerr: x: {why}"));
+    daemon.await_state("x", "FATAL");
+    daemon.ctl("status").says(3, &format!("x                                FATAL     {why}\n"));
+    let diagnosis = daemon.home.neutral(details(&daemon, "x", "diagnosis").as_str().unwrap().as_bytes());
+    assert_eq!(diagnosis, format!("{why}; let nobody through: chmod o+x, or chgrp and chmod g+x"));
 }

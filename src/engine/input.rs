@@ -43,6 +43,8 @@ pub enum Input {
         id: ProcessId,
         /// Why, for `spawnerr`.
         reason: String,
+        /// What would help; may be empty.
+        help: String,
     },
     /// The process ended, and all its output was taken.
     Exited {
@@ -50,8 +52,8 @@ pub enum Input {
         id: ProcessId,
         /// How.
         status: WaitStatus,
-        /// It never became the program: the step that failed, and why.
-        failure: Option<String>,
+        /// What else is known of it.
+        evidence: Evidence,
     },
     /// A signal of a stop could not be sent (other than ESRCH).
     SignalFailed {
@@ -94,4 +96,15 @@ pub enum Input {
     SignalReceived(Signal),
     /// The time that `Engine::deadline` named has come.
     DeadlineReached,
+}
+
+/// What is known of an end besides its status.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// It never became the program: the step that failed, and why.
+    pub failure: Option<String>,
+    /// What would help, or what is wrong with how it is configured.
+    pub advice: Option<String>,
+    /// What it wrote last.
+    pub last_words: Option<String>,
 }

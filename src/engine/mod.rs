@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 
 pub use effect::{Effect, LoadReason};
 pub use group::Group;
-pub use input::Input;
+pub use input::{Evidence, Input};
 pub use ledger::{Errand, Ticket, Waiter};
 pub use listener::Listener;
 pub use pool::{Pending, Pool};
@@ -122,8 +122,8 @@ impl Engine {
             Input::Request { ticket, request } => self.request(now, ticket, request),
             Input::LogsPrepared { id, stdout, stderr } => self.logs_prepared(id, stdout, stderr),
             Input::Spawned { id, pid } => self.spawned(now, id, pid),
-            Input::SpawnFailed { id, reason } => self.spawn_failed(now, id, reason),
-            Input::Exited { id, status, failure } => self.exited(now, id, status, failure),
+            Input::SpawnFailed { id, reason, help } => self.spawn_failed(now, id, reason, &help),
+            Input::Exited { id, status, evidence } => self.exited(now, id, status, evidence),
             Input::SignalFailed { id, problem } => self.signal_failed(id, problem),
             Input::Done { errand, outcome } => self.errand_done(now, errand, outcome),
             Input::Loaded { errand, outcome } => self.loaded(now, errand, outcome),

@@ -82,7 +82,7 @@ impl World {
 
     fn dies(&mut self, pid: i32) {
         let id = self.pids[&pid];
-        self.tell(Input::Exited { id, status: WaitStatus::Exited(0), failure: None });
+        self.tell(Input::Exited { id, status: WaitStatus::Exited(0), evidence: Evidence::default() });
     }
 
     fn happens(&mut self, data: &str) {

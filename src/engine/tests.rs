@@ -122,7 +122,7 @@ impl World {
 
     fn exit(&mut self, name: &str, status: WaitStatus) {
         let process = self.engine.processes().find(|p| p.name.process == name).expect("a known name");
-        self.tell(Input::Exited { id: process.id, status, failure: None });
+        self.tell(Input::Exited { id: process.id, status, evidence: Evidence::default() });
     }
 
     fn state(&self, name: &str) -> &'static str {
@@ -333,7 +333,11 @@ fn a_failure_before_exec_is_named_and_a_saved_engine_is_the_same_engine() {
     let mut world = World::new(vec![group("x", 999, vec![program("x")])]);
     let id = world.engine.processes().next().expect("one").id;
     let failure = Some("can't enter directory /nope: no such file or directory".to_owned());
-    world.tell(Input::Exited { id, status: WaitStatus::Exited(127), failure: failure.clone() });
+    world.tell(Input::Exited {
+        id,
+        status: WaitStatus::Exited(127),
+        evidence: Evidence { failure: failure.clone(), ..Evidence::default() },
+    });
     assert_eq!(world.engine.process(id).and_then(|p| p.spawnerr.clone()), failure);
     let saved = serde_json::to_string(&world.engine).expect("plain data");
     assert_eq!(serde_json::from_str::<Engine>(&saved).expect("its own format"), world.engine);
@@ -346,10 +350,7 @@ fn restarts_are_counted_from_the_start_by_hand_and_a_failure_is_told_until_all_i
     let details =
         |world: &World| world.engine.processes().map(Process::details).next().expect("there is one");
     world.exit("web", WaitStatus::Exited(2));
-    assert_eq!(
-        details(&world).diagnosis,
-        "ended too quickly (exit status 2), within startsecs=1: its log may say why"
-    );
+    assert_eq!(details(&world).diagnosis, "ended too quickly (exit status 2), within startsecs=1");
     world.pass(SECOND);
     assert_eq!((world.state("web"), details(&world).restarts), ("STARTING", 1));
     assert_ne!(details(&world).diagnosis, "");

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::diagnosis::{too_quick, unexpected};
 use super::process::{Phase, Process, ProcessId, seconds};
-use super::{Effect, Engine, Waiter};
+use super::{Effect, Engine, Evidence, Waiter, diagnosis};
 use crate::api::event::StateChange;
 use crate::api::{Event, Fault, FaultCode, Notice, Now, ProcessState, Signal, SupervisorState, WaitStatus};
 use crate::config::spec::AutoRestart;
@@ -99,11 +98,11 @@ impl Engine {
         }
     }
 
-    pub(super) fn spawn_failed(&mut self, now: Now, id: ProcessId, reason: String) {
+    pub(super) fn spawn_failed(&mut self, now: Now, id: ProcessId, reason: String, help: &str) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Phase::Spawning { stop } = process.phase else { return };
         process.spawnerr = Some(reason.clone());
-        process.diagnosis = Some(reason.clone());
+        process.diagnosis = Some(diagnosis::with(reason.clone(), help));
         self.note(Notice::SpawnError { text: reason });
         self.tell_launch_waiters(id, |name| Err(Fault::new(FaultCode::SpawnError, name)));
         if stop {
@@ -144,11 +143,11 @@ impl Engine {
         self.note(Notice::GaveUp { name });
     }
 
-    pub(super) fn exited(&mut self, now: Now, id: ProcessId, status: WaitStatus, failure: Option<String>) {
+    pub(super) fn exited(&mut self, now: Now, id: ProcessId, status: WaitStatus, evidence: Evidence) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Some(pid) = process.pid() else { return };
         process.ended = Some(now.wall);
-        if let Some(text) = &failure {
+        if let Some(text) = &evidence.failure {
             let text = format!("spawnerr: {}: {text}", process.name.process);
             self.effects.push_back(Effect::Note(Notice::ExecFailed { text }));
         }
@@ -158,15 +157,15 @@ impl Engine {
             Phase::Unknown { .. } => self.ended_unknown(now, id, status),
             Phase::Starting { since, .. }
                 if now.mono.since(since) < seconds(process.spec.startsecs)
-                    || (failure.is_some() && process.spec.startsecs > 0) =>
+                    || (evidence.failure.is_some() && process.spec.startsecs > 0) =>
             {
-                self.ended_too_quickly(now, id, status, failure);
+                self.ended_too_quickly(now, id, status, evidence);
             }
             Phase::Starting { .. } => {
                 self.up(id, pid, false);
-                self.ended_by_itself(now, id, pid, status, failure);
+                self.ended_by_itself(now, id, pid, status, evidence);
             }
-            _ => self.ended_by_itself(now, id, pid, status, failure),
+            _ => self.ended_by_itself(now, id, pid, status, evidence),
         }
         self.take_back(id);
     }
@@ -193,34 +192,25 @@ impl Engine {
         self.stopped(now, id);
     }
 
-    fn ended_too_quickly(&mut self, now: Now, id: ProcessId, status: WaitStatus, failure: Option<String>) {
+    fn ended_too_quickly(&mut self, now: Now, id: ProcessId, status: WaitStatus, evidence: Evidence) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.exitstatus = None;
-        process.diagnosis =
-            Some(failure.clone().unwrap_or_else(|| too_quick(status, process.spec.startsecs)));
-        process.spawnerr = Some(failure.unwrap_or_else(|| TOO_QUICK.to_owned()));
+        process.diagnosis = Some(diagnosis::too_quick(status, process.spec.startsecs, &evidence));
+        process.spawnerr = Some(evidence.failure.unwrap_or_else(|| TOO_QUICK.to_owned()));
         let name = process.name.process.clone();
         self.back_off(now, id);
         self.note(Notice::Exited { name, status, expected: false });
     }
 
-    fn ended_by_itself(
-        &mut self,
-        now: Now,
-        id: ProcessId,
-        pid: i32,
-        status: WaitStatus,
-        failure: Option<String>,
-    ) {
+    fn ended_by_itself(&mut self, now: Now, id: ProcessId, pid: i32, status: WaitStatus, evidence: Evidence) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let code = status.code();
-        let expected = failure.is_none() && process.spec.exitcodes.contains(&code);
+        let expected = evidence.failure.is_none() && process.spec.exitcodes.contains(&code);
         process.exitstatus = Some(code);
         process.tries = 0;
         if !expected {
-            process.diagnosis =
-                Some(failure.clone().unwrap_or_else(|| unexpected(status, &process.spec.exitcodes)));
-            process.spawnerr = Some(failure.unwrap_or_else(|| format!("Bad exit code {code}")));
+            process.diagnosis = Some(diagnosis::unexpected(status, &process.spec.exitcodes, &evidence));
+            process.spawnerr = Some(evidence.failure.unwrap_or_else(|| format!("Bad exit code {code}")));
         }
         let restart = match process.spec.autorestart {
             AutoRestart::Always => true,

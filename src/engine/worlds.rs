@@ -103,7 +103,7 @@ impl World {
                 assert!(self.live.values().all(|live| *live != id), "no process runs twice");
                 self.next_pid += 1;
                 if self.next_pid % 7 == 0 {
-                    return Some(Input::SpawnFailed { id, reason: "no memory".into() });
+                    return Some(Input::SpawnFailed { id, reason: "no memory".into(), help: String::new() });
                 }
                 self.live.insert(self.next_pid, id);
                 Some(Input::Spawned { id, pid: self.next_pid })
@@ -151,7 +151,7 @@ impl World {
     fn dies(&mut self, pid: i32, code: i32) -> Option<Input> {
         let id = self.live.remove(&pid)?;
         self.told.remove(&id);
-        Some(Input::Exited { id, status: WaitStatus::Exited(code), failure: None })
+        Some(Input::Exited { id, status: WaitStatus::Exited(code), evidence: Evidence::default() })
     }
 
     fn check(&self) {

@@ -65,8 +65,8 @@ pub enum Purpose {
 /// What the data plane tells.
 #[derive(Debug)]
 pub enum PlaneEvent {
-    /// The channels of that drain are written out and closed.
-    Drained(u64),
+    /// The channels of that drain are written out and closed; what was last said there.
+    Drained(u64, Option<String>),
     /// The logs of that clear are empty, or one could not be emptied.
     Cleared(u64, Result<(), String>),
     /// A process wrote something that event listeners may want to know.
@@ -85,8 +85,16 @@ pub type Notify = Arc<dyn Fn(PlaneEvent) + Send + Sync>;
 /// A file that all channels of the same path share, so that they agree on its rotation.
 type SharedFile = Arc<Mutex<FileSink>>;
 
+/// A log that is open, and waits for its stream.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What was asked for; whose stream it is may be said later.
+    pub spec: ChannelSpec,
+    file: Option<SharedFile>,
+}
+
 enum Command {
-    Open { id: ChannelId, fd: OwnedFd, spec: ChannelSpec, file: Option<SharedFile> },
+    Open { id: ChannelId, fd: OwnedFd, log: Prepared },
     Drain { ids: Vec<ChannelId>, token: u64 },
     Reopen,
     Clear { paths: Vec<PathBuf>, token: u64 },
@@ -127,20 +135,29 @@ impl Plane {
         self.drops.clone()
     }
 
-    /// Opens the log of a channel, and moves what comes from `fd` (which must not block) into it until its end.
+    /// Opens the log of a channel, whose stream may follow.
     ///
     /// # Errors
-    /// When the log cannot be opened, or the thread does not keep up: no channel then.
-    pub fn open(&self, id: ChannelId, fd: OwnedFd, spec: ChannelSpec) -> io::Result<()> {
+    /// When the log cannot be opened.
+    pub fn prepare(&self, spec: ChannelSpec) -> io::Result<Prepared> {
         let file = spec.target.as_deref().map(|path| self.shared(path, &spec)).transpose()?;
-        if self.send(Command::Open { id, fd, spec, file }) { Ok(()) } else { Err(overloaded()) }
+        Ok(Prepared { spec, file })
     }
 
-    /// Writes out what the channels still hold, closes them, then tells [`PlaneEvent::Drained`].
+    /// Moves what comes from `fd` (which must not block) into its log until its end.
+    ///
+    /// # Errors
+    /// When the thread does not keep up: no channel then.
+    pub fn open(&self, id: ChannelId, fd: OwnedFd, log: Prepared) -> io::Result<()> {
+        if self.send(Command::Open { id, fd, log }) { Ok(()) } else { Err(overloaded()) }
+    }
+
+    /// Writes out what the channels still hold, closes them, then tells [`PlaneEvent::Drained`], with the last words of the
+    /// last channel that has any.
     pub fn drain(&self, ids: Vec<ChannelId>, token: u64) {
         if !self.send(Command::Drain { ids, token }) {
             // They stay open until their end, and nobody waits for a disk that hangs.
-            (self.notify)(PlaneEvent::Drained(token));
+            (self.notify)(PlaneEvent::Drained(token, None));
         }
     }
 

@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::mpsc;
 
 use crate::api::event::{Channel, Source};
 use crate::api::{Fault, FaultCode, Level, Mono, Notice, ProcessName, Signal, WaitStatus};
-use crate::config::check::culprit;
-use crate::config::machine::Access;
-use crate::config::spec::{LogSpec, ProcessSpec, UserSpec};
-use crate::engine::{Input, ProcessId};
-use crate::logs::plane::{ChannelId, ChannelSpec, Plane, Purpose};
+use crate::config::check::Trouble;
+use crate::config::spec::{LogSpec, ProcessSpec};
+use crate::engine::{Evidence, Input, ProcessId};
+use crate::logs::plane::{ChannelId, ChannelSpec, Plane, Prepared, Purpose};
 use crate::system::clock;
 use crate::system::epoll::{Epoll, Interest};
-use crate::system::machine::OsMachine;
 use crate::system::pidfd::{PidFd, kill_group, reap_strangers};
-use crate::system::spawn::{ExecFailure, Gate, Report, Spawned, Step, dispatcher_problem, spawn};
+use crate::system::spawn::{Gate, Report, Spawned, abandon, dispatcher_problem, spawn};
 
+use super::driver::Fact;
+use super::explain::{self, Explainer};
 pub use super::plan::Surroundings;
 use super::plan::{self, Plan};
 use super::sockets::Sockets;
@@ -41,38 +44,17 @@ struct Child {
     stdin: Option<OwnedFd>,
     unsent: Vec<u8>,
     channels: Vec<ChannelId>,
-    /// For the sentence about a failure before exec.
-    directory: Option<PathBuf>,
-    user: Option<UserSpec>,
+    /// For the sentences about a failure.
+    spec: Arc<ProcessSpec>,
     program: String,
     ended: Option<Ended>,
-}
-
-impl Child {
-    /// Which step failed, why, and whose fault it is.
-    fn explain(&self, failure: &ExecFailure) -> String {
-        let (directory, user) = (self.directory.as_deref(), self.user.as_ref());
-        let text = failure.describe(directory, user.map(|user| user.name.as_str()), &self.program);
-        let program = Path::new(&self.program);
-        let path = match failure.step {
-            Step::Chdir => directory.map(Path::to_path_buf),
-            Step::Exec => Some(directory.map_or_else(|| program.to_path_buf(), |dir| dir.join(program))),
-            _ => None,
-        };
-        let denied = path.filter(|_| failure.errno == libc::EACCES);
-        let uid = user.map(|user| user.uid);
-        match denied.and_then(|path| culprit(&OsMachine, uid, &path, Access::Execute)) {
-            Some(culprit) => format!("{text} ({culprit})"),
-            None => text,
-        }
-    }
 }
 
 /// What to start.
 pub(super) struct Order<'a> {
     pub(super) id: ProcessId,
     pub(super) name: &'a ProcessName,
-    pub(super) spec: &'a ProcessSpec,
+    pub(super) spec: &'a Arc<ProcessSpec>,
     /// File of its stdout.
     pub(super) stdout: Option<PathBuf>,
     /// File of its stderr.
@@ -88,9 +70,10 @@ fn purpose(log: &LogSpec, listener: Option<ProcessId>) -> Purpose {
 
 struct Ended {
     status: WaitStatus,
-    failure: Option<String>,
+    evidence: Evidence,
     told_by: Mono,
     drained: bool,
+    explained: bool,
 }
 
 /// All children that are not wholly gone.
@@ -98,16 +81,18 @@ pub(super) struct Children {
     plane: Option<Plane>,
     pub(super) surroundings: Surroundings,
     pub(super) sockets: Sockets,
+    explainer: Explainer,
     children: BTreeMap<ProcessId, Child>,
     next_channel: u64,
 }
 
 impl Children {
-    pub(super) fn new(plane: Plane, surroundings: Surroundings) -> Self {
+    pub(super) fn new(plane: Plane, surroundings: Surroundings, teller: mpsc::UnboundedSender<Fact>) -> Self {
         Self {
             plane: Some(plane),
             surroundings,
             sockets: Sockets::default(),
+            explainer: Explainer::new(teller),
             children: BTreeMap::new(),
             next_channel: 1,
         }
@@ -125,46 +110,33 @@ impl Children {
     }
 
     /// Forks a process, which waits at its gate.
-    pub(super) fn spawn(&mut self, poll: &Epoll, order: Order<'_>) -> Input {
+    pub(super) fn spawn(&mut self, poll: &Epoll, order: &Order<'_>) -> Input {
         let id = order.id;
         match self.try_spawn(poll, order) {
             Ok(pid) => Input::Spawned { id, pid },
-            Err(reason) => Input::SpawnFailed { id, reason },
+            Err(Trouble { problem, help }) => Input::SpawnFailed { id, reason: problem, help },
         }
     }
 
-    fn try_spawn(&mut self, poll: &Epoll, order: Order<'_>) -> Result<i32, String> {
-        let Order { id, name, spec, stdout, stderr, listener } = order;
+    fn try_spawn(&mut self, poll: &Epoll, order: &Order<'_>) -> Result<i32, Trouble> {
+        let Order { id, name, spec, .. } = *order;
         let Plan { mut plan, program } = plan::prepare(&self.surroundings, name, spec)?;
-        plan.stdin = spec.socket.as_ref().map(|socket| self.sockets.share(socket)).transpose()?;
-        let spawned = spawn(&plan).map_err(|error| error.text(&name.process))?;
-        let trouble = |error: io::Error| dispatcher_problem(&name.process, &error);
-        let Spawned { pid, pidfd, gate, report, stdin, stdout: out, stderr: err } = spawned;
-        let mut channels = Vec::with_capacity(2);
-        let outputs = [
-            (Channel::Stdout, Some(out), stdout, &spec.stdout),
-            (Channel::Stderr, err, stderr, &spec.stderr),
-        ];
-        for (which, fd, file, log) in outputs {
-            let Some(fd) = fd else { continue };
-            let channel = ChannelId(self.next_channel);
-            self.next_channel += 1;
-            let sink = ChannelSpec {
-                source: Source { name: name.clone(), pid, channel: which },
-                purpose: purpose(log, (listener && which == Channel::Stdout).then_some(id)),
-                target: file,
-                maxbytes: log.maxbytes,
-                backups: log.backups,
-                strip_ansi: self.surroundings.strip_ansi,
-                syslog: log.syslog,
-                repeat: self.surroundings.repeat_output,
-            };
-            if let Some(plane) = &self.plane {
-                plane.open(channel, fd, sink).map_err(trouble)?;
+        // Before the fork, so that nobody has to be taken back when that fails.
+        let logs = self.open_logs(order)?;
+        let socket = spec.socket.as_ref().map(|socket| self.sockets.share(socket));
+        plan.stdin = socket.transpose().map_err(explain::only)?;
+        let spawned = spawn(&plan).map_err(|error| explain::only(error.text(&name.process)))?;
+        let Spawned { pid, pidfd, gate, report, stdin, stdout, stderr } = spawned;
+        let connected = poll
+            .add(&pidfd, id.0, Interest::READ)
+            .and_then(|()| self.connect(pid, [Some(stdout), stderr].into_iter().flatten().zip(logs)));
+        let channels = match connected {
+            Ok(channels) => channels,
+            Err(error) => {
+                abandon(pid, gate);
+                return Err(explain::only(dispatcher_problem(&name.process, &error)));
             }
-            channels.push(channel);
-        }
-        poll.add(&pidfd, id.0, Interest::READ).map_err(trouble)?;
+        };
         let child = Child {
             name: name.clone(),
             pid,
@@ -174,13 +146,54 @@ impl Children {
             stdin,
             unsent: Vec::new(),
             channels,
-            directory: spec.directory.clone(),
-            user: spec.user.clone(),
+            spec: Arc::clone(spec),
             program,
             ended: None,
         };
         self.children.insert(id, child);
         Ok(pid)
+    }
+
+    /// Stdout, and stderr unless that goes the same way.
+    fn open_logs(&self, order: &Order<'_>) -> Result<Vec<Prepared>, Trouble> {
+        let Order { id, name, spec, ref stdout, ref stderr, listener } = *order;
+        let Some(plane) = &self.plane else { return Ok(Vec::new()) };
+        let mut outputs = vec![(Channel::Stdout, stdout, &spec.stdout)];
+        if !spec.redirect_stderr {
+            outputs.push((Channel::Stderr, stderr, &spec.stderr));
+        }
+        let open = |(channel, target, log): (Channel, &Option<PathBuf>, &LogSpec)| {
+            let asked = ChannelSpec {
+                source: Source { name: name.clone(), pid: 0, channel },
+                purpose: purpose(log, (listener && channel == Channel::Stdout).then_some(id)),
+                target: target.clone(),
+                maxbytes: log.maxbytes,
+                backups: log.backups,
+                strip_ansi: self.surroundings.strip_ansi,
+                syslog: log.syslog,
+                repeat: self.surroundings.repeat_output,
+            };
+            let path = asked.target.clone();
+            plane.prepare(asked).map_err(|error| explain::log(name, spec, path, &error))
+        };
+        outputs.into_iter().map(open).collect()
+    }
+
+    fn connect(
+        &mut self,
+        pid: i32,
+        streams: impl Iterator<Item = (OwnedFd, Prepared)>,
+    ) -> io::Result<Vec<ChannelId>> {
+        let Some(plane) = &self.plane else { return Ok(Vec::new()) };
+        let mut channels = Vec::with_capacity(2);
+        for (stream, mut log) in streams {
+            let channel = ChannelId(self.next_channel);
+            self.next_channel += 1;
+            log.spec.source.pid = pid;
+            plane.open(channel, stream, log)?;
+            channels.push(channel);
+        }
+        Ok(channels)
     }
 
     /// Opens a gate.
@@ -227,21 +240,41 @@ impl Children {
             Err(_) => WaitStatus::Lost,
         };
         let _ = poll.remove(&child.pidfd);
-        let explain = |failure: ExecFailure| child.explain(&failure);
-        let failure = child.report.read().map(explain);
+        let failure = child.report.read();
+        let suspect = failure.is_some() || matches!(status, WaitStatus::Exited(code) if code != 0);
+        let asked = suspect && self.explainer.ask(id, &child.spec, failure);
+        let words = failure.map(|failure| explain::plainly(&child.spec, &child.program, failure));
+        let evidence = Evidence { failure: words, ..Evidence::default() };
         let told_by = clock::now().mono + DRAIN_LIMIT;
-        child.ended = Some(Ended { status, failure, told_by, drained: false });
+        child.ended = Some(Ended { status, evidence, told_by, drained: false, explained: !asked });
         if let Some(plane) = &self.plane {
             plane.drain(child.channels.clone(), id.0);
         }
     }
 
     /// The last output of a process was taken.
-    pub(super) fn drained(&mut self, token: u64) {
-        let child = self.children.get_mut(&ProcessId(token));
-        if let Some(ended) = child.and_then(|child| child.ended.as_mut()) {
+    pub(super) fn drained(&mut self, token: u64, words: Option<String>) {
+        if let Some(ended) = self.ended(ProcessId(token)) {
             ended.drained = true;
+            ended.evidence.last_words = words;
         }
+    }
+
+    /// Why a process ended badly is known, as far as it can be.
+    pub(super) fn explained(&mut self, id: ProcessId, trouble: Option<Trouble>) {
+        let Some(ended) = self.ended(id) else { return };
+        ended.explained = true;
+        let Some(Trouble { problem, help }) = trouble else { return };
+        if ended.evidence.failure.is_some() {
+            ended.evidence.failure = Some(problem);
+            ended.evidence.advice = Some(help);
+        } else {
+            ended.evidence.advice = Some(format!("{problem}; {help}"));
+        }
+    }
+
+    fn ended(&mut self, id: ProcessId) -> Option<&mut Ended> {
+        self.children.get_mut(&id).and_then(|child| child.ended.as_mut())
     }
 
     /// The ends that may be told now.
@@ -251,12 +284,13 @@ impl Children {
         }
         let now = clock::now().mono;
         let told = |_: &ProcessId, child: &mut Child| {
-            child.ended.as_ref().is_some_and(|ended| ended.drained || ended.told_by <= now)
+            let known = |ended: &Ended| ended.drained && ended.explained || ended.told_by <= now;
+            child.ended.as_ref().is_some_and(known)
         };
         let exits = self.children.extract_if(.., told);
         exits
             .filter_map(|(id, child)| child.ended.map(|ended| (id, ended)))
-            .map(|(id, ended)| Input::Exited { id, status: ended.status, failure: ended.failure })
+            .map(|(id, ended)| Input::Exited { id, status: ended.status, evidence: ended.evidence })
             .collect()
     }
 

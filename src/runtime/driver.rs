@@ -13,8 +13,9 @@ use super::handle::{Call, Configs, Desk};
 use super::signals::Signals;
 use super::status;
 use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
+use crate::config::check::Trouble;
 use crate::config::spec::GroupSpec;
-use crate::engine::{Engine, Input, LoadReason, Phase, Ticket};
+use crate::engine::{Engine, Input, LoadReason, Phase, ProcessId, Ticket};
 use crate::logs::main_log::MainLog;
 use crate::logs::plane::{Claim, Plane};
 use crate::system::clock;
@@ -56,8 +57,10 @@ pub enum Fact {
     Input(Input),
     /// An event listener said something; the claim is given back when it was taken in.
     Heard(Input, Claim),
-    /// The output of an ended process was taken to its end.
-    Drained(u64),
+    /// The output of an ended process was taken to its end; what it said last.
+    Drained(u64, Option<String>),
+    /// Why a process ended badly, if that can be seen.
+    Explained(ProcessId, Option<Trouble>),
 }
 
 /// The loop's state.
@@ -92,7 +95,7 @@ pub async fn run(
     let Parts { desk, plane, mut facts, teller, log, loader, serve, surroundings, reap_strangers } = parts;
     let mut driver = Driver {
         engine: Engine::new(configured),
-        children: Children::new(plane, surroundings),
+        children: Children::new(plane, surroundings, teller.clone()),
         log,
         inbox: VecDeque::from([Input::Started]),
         teller,
@@ -224,7 +227,8 @@ impl Driver {
         match fact {
             Fact::Input(input) => self.inbox.push_back(input),
             Fact::Heard(input, _claim) => self.inbox.push_back(input),
-            Fact::Drained(token) => self.children.drained(token),
+            Fact::Drained(token, words) => self.children.drained(token, words),
+            Fact::Explained(id, trouble) => self.children.explained(id, trouble),
         }
     }
 

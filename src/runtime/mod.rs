@@ -5,6 +5,7 @@
 
 pub mod children;
 pub mod driver;
+mod explain;
 pub mod handle;
 mod perform;
 mod plan;

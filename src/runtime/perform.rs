@@ -37,7 +37,7 @@ impl Driver {
             }
             Effect::Spawn { id, name, spec, stdout, stderr, listener } => {
                 let order = Order { id, name: &name, spec: &spec, stdout, stderr, listener };
-                let input = self.children.spawn(poll, order);
+                let input = self.children.spawn(poll, &order);
                 for notice in self.children.sockets.take_notices() {
                     self.log.note(&notice);
                 }

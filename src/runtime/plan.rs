@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::PathBuf;
 
+use super::explain;
 use crate::api::ProcessName;
+use crate::config::check::Trouble;
 use crate::config::spec::ProcessSpec;
 use crate::system::command::{CommandError, Resolved, resolve};
 use crate::system::spawn::SpawnPlan;
@@ -63,8 +65,21 @@ pub(super) fn probe(around: &Surroundings, spec: &ProcessSpec) -> Result<Resolve
 }
 
 /// Prepares everything, or says why not, for `spawnerr`.
-pub(super) fn prepare(around: &Surroundings, name: &ProcessName, spec: &ProcessSpec) -> Result<Plan, String> {
-    let resolved = probe(around, spec).map_err(|error| error.to_string())?;
+pub(super) fn prepare(
+    around: &Surroundings,
+    name: &ProcessName,
+    spec: &ProcessSpec,
+) -> Result<Plan, Trouble> {
+    let resolved = probe(around, spec).map_err(|error| explain::command(spec, &error))?;
+    assemble(around, name, spec, &resolved).map_err(explain::only)
+}
+
+fn assemble(
+    around: &Surroundings,
+    name: &ProcessName,
+    spec: &ProcessSpec,
+    resolved: &Resolved,
+) -> Result<Plan, String> {
     let program = resolved.program.display().to_string();
     let text = |text: &str| CString::new(text).map_err(|_| format!("a NUL byte in {text:?}"));
     let identity = spec.user.as_ref().map(|user| identity_of(user.uid)).transpose()?;

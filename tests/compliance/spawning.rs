@@ -251,15 +251,17 @@ fn a_log_that_cannot_be_opened_is_told(subject: Subject) {
     let mut daemon = Daemon::start_in(home, &[]);
     fs::remove_dir(daemon.home.path("sub")).unwrap();
     daemon.answers("startProcess", json!(["x"]), "fault 50 SPAWN_ERROR: x");
+    let why = match subject {
+        Subject::Theirs => "unknown error making dispatchers for 'x': ENOENT",
+        Subject::Ours => "can't create the log in <DIR>/sub: no such file or directory",
+    };
     daemon.logs(&[
-        "INFO spawnerr: unknown error making dispatchers for 'x': ENOENT",
+        &format!("INFO spawnerr: {why}"),
         "INFO gave up: x entered FATAL state, too many start retries too quickly",
     ]);
-    daemon.answers(
-        "getProcessInfo",
-        json!(["x"]),
-        "{<ANY>\"statename\": \"FATAL\", \"spawnerr\": \"unknown error making dispatchers for 'x': ENOENT\", <ANY>}",
-    );
+    let info = format!("{{<ANY>\"statename\": \"FATAL\", \"spawnerr\": \"{why}\", <ANY>}}");
+    daemon.answers("getProcessInfo", json!(["x"]), &info);
+    assert_eq!(daemon.session(), [daemon.pid], "no child is left behind");
 }
 
 /// PRC-72, RE-24: Python leaves SIGPIPE and SIGXFSZ ignored, which few programs expect.

@@ -75,6 +75,23 @@ impl Interpreter {
 
 impl Check<'_> {
     pub(super) fn command(&mut self, program: &Program<'_>) {
+        let Some((file, words)) = self.runnable(program) else { return };
+        if let Some(word) = words.iter().find(|word| SHELL_WORDS.contains(&word.as_str())) {
+            let problem = format!("'{word}' is handed to the program as it is: no shell runs this command");
+            let help = "use command=/bin/sh -c '…', with exec before the last program".to_owned();
+            self.warn(program.section, "command", problem, help);
+        }
+        self.arguments(program, &self.home(program), &file, words.get(1..).unwrap_or_default());
+    }
+
+    /// Where a program runs.
+    fn home(&self, program: &Program<'_>) -> PathBuf {
+        let directory = program.spec.directory.as_ref();
+        directory.map_or_else(|| self.base.clone(), |directory| self.base.join(directory))
+    }
+
+    /// The file of a command, and its words, if it can be found. That it can be executed, by its interpreter too.
+    pub(super) fn runnable(&mut self, program: &Program<'_>) -> Option<(PathBuf, Vec<String>)> {
         let spec = program.spec;
         let configured = spec.environment.get("PATH").map(String::as_str);
         let directory = spec.directory.as_ref().map(|directory| self.base.join(directory));
@@ -84,20 +101,15 @@ impl Check<'_> {
             Ok(found) => found,
             Err(problem) => {
                 let help = unresolved(&spec.command, &path);
-                return self.error(program.section, "command", problem, help);
+                self.error(program.section, "command", problem, help);
+                return None;
             }
         };
-        if let Some(word) = words.iter().find(|word| SHELL_WORDS.contains(&word.as_str())) {
-            let problem = format!("'{word}' is handed to the program as it is: no shell runs this command");
-            let help = "use command=/bin/sh -c '…', with exec before the last program".to_owned();
-            self.warn(program.section, "command", problem, help);
-        }
-        let home = directory.unwrap_or_else(|| self.base.clone());
-        let file = home.join(file);
+        let file = self.home(program).join(file);
         if self.executable(program, &file, "command") {
             self.first_line(program, &file, &path);
         }
-        self.arguments(program, &home, &file, words.get(1..).unwrap_or_default());
+        Some((file, words))
     }
 
     /// Whether the program's user may execute a file.

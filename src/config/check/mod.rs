@@ -2,6 +2,7 @@
 //! as, and runs nothing.
 
 mod command;
+mod failure;
 mod paths;
 mod sense;
 mod unit;
@@ -17,7 +18,7 @@ use super::section::Section;
 use super::spec::{DaemonSpec, ProcessSpec};
 use crate::api::ProcessName;
 
-pub use paths::culprit;
+pub use failure::{Failed, Trouble, trouble};
 
 /// What would go wrong, by file and line.
 #[must_use]

@@ -10,8 +10,7 @@ use crate::config::spec::{DaemonSpec, LogTarget, ServerAddress, SocketAddress};
 
 /// What keeps a user from a path: the first directory above it that he may not enter, or the file itself, as `ls -ld`
 /// lists it; `None` when neither does.
-#[must_use]
-pub fn culprit(ground: &dyn Ground, uid: Option<u32>, path: &Path, access: Access) -> Option<String> {
+fn culprit(ground: &dyn Ground, uid: Option<u32>, path: &Path, access: Access) -> Option<String> {
     let mut way: Vec<&Path> = path.ancestors().filter(|step| !step.as_os_str().is_empty()).collect();
     way.reverse();
     way.into_iter().find_map(|step| {
@@ -140,7 +139,7 @@ impl Check<'_> {
     }
 
     /// A file can be opened or created.
-    fn writable(&mut self, section: &Section, option: &str, path: &Path, who: &Who, what: &str) {
+    pub(super) fn writable(&mut self, section: &Section, option: &str, path: &Path, who: &Who, what: &str) {
         // Terminals, pipes and the like are opened by whoever has them.
         if path.starts_with("/dev") || path.starts_with("/proc") {
             return;

@@ -12,6 +12,7 @@ use crate::api::text::{decoded, python_bytes};
 use crate::api::{Event, Level, Notice};
 use crate::logs::ansi::Stripper;
 use crate::logs::capture::{Capture, Piece};
+use crate::logs::last_words::LastWords;
 use crate::logs::sink::Syslog;
 
 /// What can be on its way to the supervision thread: a flood of output must not fill the memory.
@@ -45,6 +46,7 @@ pub(super) struct Channel {
     pub(super) fd: OwnedFd,
     stripper: Option<Stripper>,
     capture: Option<Capture>,
+    last_words: LastWords,
     drain: Drain,
 }
 
@@ -77,6 +79,7 @@ impl Channel {
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
             capture: (limit > 0).then(|| Capture::new(limit)),
+            last_words: LastWords::default(),
             drain: Drain {
                 source: spec.source,
                 path: spec.target,
@@ -108,6 +111,7 @@ impl Channel {
         };
         let Output { buffer, stripped, wires } = output;
         self.drain.protocol(&buffer[..n], wires);
+        self.last_words.hear(&buffer[..n]);
         let bytes = match &mut self.stripper {
             Some(stripper) => {
                 stripped.clear();
@@ -120,8 +124,13 @@ impl Channel {
         Outcome::More
     }
 
-    /// The stream has ended: writes out what was held back.
-    pub(super) fn finish(&mut self, output: &mut Output) {
+    /// The stream has ended: writes out what was held back. What was last said, unless it was a protocol.
+    pub(super) fn finish(mut self, output: &mut Output) -> Option<LastWords> {
+        self.write_out(output);
+        matches!(self.drain.purpose, Purpose::Program { .. }).then_some(self.last_words)
+    }
+
+    fn write_out(&mut self, output: &mut Output) {
         let Output { stripped, wires, .. } = output;
         if let Some(stripper) = &mut self.stripper {
             stripped.clear();

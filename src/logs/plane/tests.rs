@@ -39,11 +39,13 @@ fn what_a_child_wrote_is_whole_after_the_drain() {
     let (plane, told) = plane();
     for (id, text) in [(1, "one\n"), (2, "two\n")] {
         let (read, mut write) = pipe();
-        plane.open(ChannelId(id), read, spec(&path)).unwrap();
+        plane.open(ChannelId(id), read, plane.prepare(spec(&path)).unwrap()).unwrap();
         write.write_all(text.as_bytes()).unwrap();
         // The writer stays: a grandchild may hold the pipe.
         plane.drain(vec![ChannelId(id)], id);
-        assert!(matches!(told.recv().unwrap(), PlaneEvent::Drained(token) if token == id));
+        assert!(
+            matches!(told.recv().unwrap(), PlaneEvent::Drained(token, Some(words)) if token == id && words == text.trim())
+        );
         drop(write);
     }
     assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
@@ -55,7 +57,8 @@ fn stopping_drains_everything_and_escapes_are_removed() {
     let path = dir.path().join("log");
     let (plane, _told) = plane();
     let (read, mut write) = pipe();
-    plane.open(ChannelId(1), read, ChannelSpec { strip_ansi: true, ..spec(&path) }).unwrap();
+    let log = plane.prepare(ChannelSpec { strip_ansi: true, ..spec(&path) }).unwrap();
+    plane.open(ChannelId(1), read, log).unwrap();
     write.write_all(b"\x1b[31mred\x1b[0m").unwrap();
     plane.stop();
     assert_eq!(fs::read_to_string(&path).unwrap(), "red");
@@ -69,7 +72,7 @@ fn logs_are_cleared_open_or_not_and_reopened() {
     fs::write(&closed, "old").unwrap();
     let (plane, told) = plane();
     let (read, mut write) = pipe();
-    plane.open(ChannelId(1), read, spec(&open)).unwrap();
+    plane.open(ChannelId(1), read, plane.prepare(spec(&open)).unwrap()).unwrap();
     plane.clear(vec![open.clone(), closed.clone(), dir.path().join("missing")], 7);
     assert!(matches!(told.recv().unwrap(), PlaneEvent::Cleared(7, Ok(()))));
     assert_eq!(fs::read_to_string(&closed).unwrap(), "");
@@ -84,6 +87,6 @@ fn logs_are_cleared_open_or_not_and_reopened() {
 #[test]
 fn a_log_that_cannot_be_opened_is_an_error_for_the_caller() {
     let (plane, _told) = plane();
-    let error = plane.open(ChannelId(1), pipe().0, spec(Path::new("/no/such/dir/log"))).unwrap_err();
+    let error = plane.prepare(spec(Path::new("/no/such/dir/log"))).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
 }

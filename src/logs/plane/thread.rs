@@ -8,8 +8,9 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 
 use super::channel::{Channel, Outcome, Output};
-use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, SharedFile};
+use super::{ChannelId, Command, Drops, Notify, PlaneEvent, Prepared, SharedFile};
 use crate::api::{Level, Notice};
+use crate::logs::last_words::LastWords;
 use crate::logs::rotate::clear_closed;
 use crate::system::epoll::Interest;
 use crate::system::{Epoll, io_errno_name};
@@ -26,6 +27,8 @@ pub(super) struct Worker {
     notify: Notify,
     epoll: Epoll,
     channels: HashMap<ChannelId, Channel>,
+    /// Of channels that were closed before they were drained.
+    last_words: HashMap<ChannelId, LastWords>,
     output: Output,
 }
 
@@ -39,7 +42,7 @@ impl Worker {
         let epoll = Epoll::new()?;
         epoll.add(&wake, WAKE, Interest::READ)?;
         let output = Output::new(BUFFER, Arc::clone(&notify), drops);
-        Ok(Self { queue, wake, notify, epoll, channels: HashMap::new(), output })
+        Ok(Self { queue, wake, notify, epoll, channels: HashMap::new(), last_words: HashMap::new(), output })
     }
 
     pub(super) fn run(mut self) {
@@ -70,12 +73,10 @@ impl Worker {
         let _ = rustix::io::read(&self.wake, &mut count);
         while let Ok(command) = self.queue.try_recv() {
             match command {
-                Command::Open { id, fd, spec, file } => self.open(id, fd, spec, file),
+                Command::Open { id, fd, log } => self.open(id, fd, log),
                 Command::Drain { ids, token } => {
-                    for id in ids {
-                        self.drain(id);
-                    }
-                    (self.notify)(PlaneEvent::Drained(token));
+                    let words = ids.into_iter().filter_map(|id| self.end(id)).last();
+                    (self.notify)(PlaneEvent::Drained(token, words));
                 }
                 Command::Reopen => self.reopen(),
                 Command::Clear { paths, token } => {
@@ -92,7 +93,7 @@ impl Worker {
         true
     }
 
-    fn open(&mut self, id: ChannelId, fd: OwnedFd, spec: ChannelSpec, file: Option<SharedFile>) {
+    fn open(&mut self, id: ChannelId, fd: OwnedFd, Prepared { spec, file }: Prepared) {
         if let Some(file) = &file {
             let mut sink = file.lock().unwrap_or_else(PoisonError::into_inner);
             sink.file().set_limits(spec.maxbytes, spec.backups);
@@ -128,10 +129,18 @@ impl Worker {
     }
 
     fn close(&mut self, id: ChannelId) {
-        let Some(mut channel) = self.channels.remove(&id) else { return };
+        let Some(channel) = self.channels.remove(&id) else { return };
         // Ours alone, so that closing would do; but a fork may hold it for a moment longer.
         let _ = self.epoll.remove(&channel.fd);
-        channel.finish(&mut self.output);
+        if let Some(words) = channel.finish(&mut self.output) {
+            self.last_words.insert(id, words);
+        }
+    }
+
+    /// Drains a channel that its program has left; what was last said there.
+    fn end(&mut self, id: ChannelId) -> Option<String> {
+        self.drain(id);
+        self.last_words.remove(&id)?.text()
     }
 
     fn reopen(&mut self) {
