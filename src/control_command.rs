@@ -79,8 +79,12 @@ fn configured(program: &str, given: Option<&str>) -> Result<CtlSpec, String> {
         None => load::search_paths(program).into_iter().find(|path| path.exists()),
     };
     let Some(path) = path else { return Ok(CtlSpec::default()) };
-    load::load_ctl(&OsMachine, &path).map_err(|error| {
+    let (spec, warnings) = load::load_ctl(&OsMachine, &path).map_err(|error| {
         let problems = error.0.iter().map(|problem| problem.problem.clone());
         problems.collect::<Vec<_>>().join("; ")
-    })
+    })?;
+    for warning in warnings {
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
+    Ok(spec)
 }

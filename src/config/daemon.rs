@@ -1,12 +1,14 @@
 //! `[supervisord]`, the servers and `[supervisorctl]`.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::expand::Value;
 use super::load::{COMMAND_LINE, Context, Overrides};
 use super::reader::Reader;
 use super::section::Section;
 use super::spec::{Credentials, CtlSpec, DaemonSpec, ServerAddress, ServerSpec};
+use super::value::Owner;
 use super::{environment, ini, value};
 use crate::api::Level;
 
@@ -30,11 +32,11 @@ pub(super) fn read(context: &mut Context<'_>, overrides: &Overrides) -> DaemonSp
         }
         spec = daemon(context, &section);
     }
-    spec.servers = servers(context);
-    spec.rpcinterface = interfaces(context);
     for (name, text) in &spec.environment {
         context.names.insert(format!("ENV_{name}"), Value::Text(text.clone()));
     }
+    spec.servers = servers(context);
+    spec.rpcinterface = interfaces(context);
     spec
 }
 
@@ -42,13 +44,15 @@ fn daemon(context: &mut Context<'_>, section: &Section) -> DaemonSpec {
     let file = context.file.clone();
     let temporary = context.machine.temporary_dir();
     let mut reader = Reader::new(context, section);
-    let level = |text: &str| Level::parse(text).ok_or_else(|| format!("bad logging level name '{text}'"));
-    let syslog = reader.text("logfile").is_some_and(|text| text == "syslog");
+    let logfile = reader.text("logfile").unwrap_or_else(|| "supervisord.log".to_owned());
     DaemonSpec {
-        logfile: (!syslog).then(|| reader.file("logfile", "supervisord.log")),
+        logfile: (logfile != "syslog").then(|| {
+            let path = reader.checked_file("logfile", &logfile);
+            reader.absolute(&path)
+        }),
         logfile_maxbytes: reader.bytes("logfile_maxbytes", 50 << 20),
         logfile_backups: reader.integer("logfile_backups", 10),
-        loglevel: reader.parse("loglevel", Level::Info, level),
+        loglevel: reader.parse("loglevel", Level::Info, value::level),
         pidfile: reader.file("pidfile", "supervisord.pid"),
         umask: reader.parse("umask", 0o022, value::octal),
         nodaemon: reader.boolean("nodaemon", false),
@@ -60,7 +64,7 @@ fn daemon(context: &mut Context<'_>, section: &Section) -> DaemonSpec {
         user: reader.user("user"),
         directory: reader.directory("directory"),
         strip_ansi: reader.boolean("strip_ansi", false),
-        environment: reader.parse("environment", Default::default(), environment::parse),
+        environment: environment(&mut reader),
         identifier: reader.text("identifier").unwrap_or_else(|| "supervisor".to_owned()),
         servers: Vec::new(),
         rpcinterface: false,
@@ -68,10 +72,20 @@ fn daemon(context: &mut Context<'_>, section: &Section) -> DaemonSpec {
     }
 }
 
+/// `environment=`, which Supervisor expands twice: a literal per cent sign is written `%%%%`.
+fn environment(reader: &mut Reader<'_, '_>) -> BTreeMap<String, String> {
+    let key = "environment";
+    let text = reader.text(key).unwrap_or_default();
+    reader.names.insert("host_node_name".into(), Value::Text(reader.context.machine.host_name()));
+    let pairs = reader.expanded(key, &text, key).map(|text| environment::parse(&text));
+    reader.names.remove("host_node_name");
+    pairs.and_then(|pairs| reader.good(key, pairs)).unwrap_or_default()
+}
+
 fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
     let mut servers = Vec::new();
     for section in context.sections_named("inet_http_server") {
-        let mut reader = Reader::new(context, &section);
+        let mut reader = Reader::without_here(context, &section);
         if section.get("port").is_none() {
             reader.fail("port", format!("section [{}] has no port value", section.name));
         }
@@ -86,11 +100,12 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
             reader.fail("file", format!("section [{}] has no file value", section.name));
         }
         let path = reader.file("file", "supervisor.sock");
+        let mut reader = Reader::without_here(context, &section);
         let mode = reader.parse("chmod", 0o700, |text| {
             value::octal(text).map_err(|_| format!("Invalid chmod value {text}"))
         });
         let owner = owner(&mut reader, "chown", "Invalid sockchown value");
-        let (uid, gid) = owner.unwrap_or((None, None));
+        let (uid, gid) = owner.map_or((None, None), |(uid, gid)| (Some(uid), gid));
         let auth = credentials(&mut reader);
         let readonly = reader.boolean("readonly", false);
         let address = ServerAddress::Unix { path, mode, uid, gid };
@@ -102,50 +117,43 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
 /// The factory that Supervisor's main interface has; the only one that can be had without Python.
 const MAIN_INTERFACE: &str = "supervisor.rpcinterface:make_main_rpcinterface";
 
-/// Checks the `[rpcinterface:x]` sections; whether the main one is there. Python code cannot be loaded: that is said, and the
-/// rest of the configuration works without it.
+/// Checks the `[rpcinterface:x]` sections; whether the main one is there.
 fn interfaces(context: &mut Context<'_>) -> bool {
-    let key = "supervisor.rpcinterface_factory";
-    for section in context.sections_named("rpcinterface:") {
-        let name = &section.name;
-        let Some(factory) = section.get(key) else {
-            let problem = format!("section [{name}] does not specify a {key}");
-            context.errors.push(section.problem(problem, Some(key)));
-            continue;
-        };
-        if factory.value.trim() == MAIN_INTERFACE {
-            continue;
-        }
-        let instead = if name == "rpcinterface:supervisor" {
-            "the built-in supervisor interface is used instead"
-        } else {
-            "its methods are not there"
-        };
-        let value = &factory.value;
-        let problem = format!("{value} cannot be resolved within [{name}]: it is Python code, and {instead}");
-        context.warnings.push(section.warning(problem, Some(key)));
-    }
+    python_code(context, "rpcinterface:", "supervisor.rpcinterface_factory", |name| match name {
+        "rpcinterface:supervisor" => "the built-in supervisor interface is used instead",
+        _ => "its methods are not there",
+    });
     context.section("rpcinterface:supervisor").is_some()
 }
 
-/// A user and perhaps a group.
-type Owner = (Option<u32>, Option<u32>);
+/// Checks the `[ctlplugin:x]` sections.
+pub(super) fn plugins(context: &mut Context<'_>) {
+    python_code(context, "ctlplugin:", "supervisor.ctl_factory", |_| "its actions are not there");
+}
+
+/// Python code cannot be loaded: that is said, and the rest of the configuration works without it.
+fn python_code(context: &mut Context<'_>, kind: &str, key: &str, instead: impl Fn(&str) -> &'static str) {
+    for section in context.sections_named(kind) {
+        let name = &section.name;
+        if section.get(key).is_none() {
+            let problem = format!("section [{name}] does not specify a {key}");
+            context.errors.push(section.problem(problem, None));
+            continue;
+        }
+        let Some(value) = Reader::without_here(context, &section).text(key) else { continue };
+        if value != MAIN_INTERFACE {
+            let instead = instead(name);
+            let problem =
+                format!("{value} cannot be resolved within [{name}]: it is Python code, and {instead}");
+            context.warnings.push(section.warning(problem, Some(key)));
+        }
+    }
+}
 
 /// `user[:group]`; `None` when it is not given.
 pub(super) fn owner(reader: &mut Reader<'_, '_>, key: &str, complaint: &str) -> Option<Owner> {
-    let text = reader.text(key)?;
-    let (user, group) = text.trim().split_once(':').map_or((text.trim(), None), |(u, g)| (u, Some(g)));
     let machine = reader.context.machine;
-    let uid = user.parse().ok().or_else(|| machine.user(user).map(|user| user.uid));
-    let gid = group.map(|group| group.parse().ok().or_else(|| machine.group(group)));
-    match (uid, gid) {
-        (Some(uid), None) => Some((Some(uid), None)),
-        (Some(uid), Some(Some(gid))) => Some((Some(uid), Some(gid))),
-        _ => {
-            reader.fail(key, format!("{complaint} {text}"));
-            None
-        }
-    }
+    reader.parsed(key, |text| value::owner(machine, text).ok_or_else(|| format!("{complaint} {text}")))
 }
 
 fn credentials(reader: &mut Reader<'_, '_>) -> Option<Credentials> {
@@ -165,14 +173,13 @@ fn credentials(reader: &mut Reader<'_, '_>) -> Option<Credentials> {
 /// `port`, `:port`, `*:port` or `host:port`.
 fn inet(text: &str) -> Result<ServerAddress, String> {
     let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host.to_lowercase(), value::integer(port)?),
+        Some((_, "")) => return Err("no port number specified in ''".to_owned()),
+        Some((host, port)) => (host.to_lowercase(), value::port(port)?),
         None => {
-            (String::new(), value::integer(text).map_err(|_| format!("not a valid port number: '{text}' "))?)
+            let port =
+                value::port(text).map_err(|_| format!("not a valid port number: {} ", value::repr(text)))?;
+            (String::new(), port)
         }
-    };
-    let port = match port {
-        ..1 => return Err(format!("{port} is below lower bound (1)")),
-        port => u16::try_from(port).map_err(|_| format!("{port} is above upper bound (65535)"))?,
     };
     Ok(ServerAddress::Inet { host: if host == "*" { String::new() } else { host }, port })
 }
@@ -186,16 +193,19 @@ pub(super) fn read_ctl(context: &mut Context<'_>) -> CtlSpec {
         return default;
     };
     let mut reader = Reader::new(context, &section);
-    let plain = |key: &str| section.get(key).map(|entry| entry.value.clone());
+    let absolute = |reader: &Reader<'_, '_>, path: &str| reader.absolute(Path::new(&reader.home(path)));
     let serverurl = reader.text("serverurl").map(|url| match url.strip_prefix("unix://") {
-        Some(path) => format!("unix://{}", reader.absolute(&reader.home(path)).display()),
+        Some(path) => format!("unix://{}", absolute(&reader, path).display()),
         None => url,
     });
+    let history = reader.text("history_file").filter(|path| !path.is_empty());
+    let history_file = history.map(|path| absolute(&reader, &path));
+    let mut reader = Reader::without_here(context, &section);
     CtlSpec {
         serverurl: serverurl.unwrap_or(default.serverurl),
-        username: plain("username"),
-        password: plain("password"),
-        prompt: plain("prompt").unwrap_or(default.prompt),
-        history_file: reader.text("history_file").map(|path| reader.absolute(&reader.home(&path))),
+        username: reader.text("username"),
+        password: reader.text("password"),
+        prompt: reader.text("prompt").unwrap_or(default.prompt),
+        history_file,
     }
 }

@@ -1,6 +1,9 @@
 //! `%(name)s`: Python's `%`-formatting with a mapping (Supervisor 4.3 `options.py`, `expand`).
 
 use std::collections::BTreeMap;
+use std::str::Chars;
+
+use super::value::repr;
 
 /// What a name stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,119 +23,253 @@ impl From<&str> for Value {
 /// The names that can be expanded.
 pub type Names = BTreeMap<String, Value>;
 
+/// The widest field, and the most digits, that a format may ask for.
+const WIDEST: usize = 10_000;
+
 /// Expands a value; `what` names it in the error, as `program:x.command`.
 ///
 /// # Errors
 /// Supervisor's sentence: an unknown name, or a bad format.
 pub fn expand(value: &str, names: &Names, what: &str) -> Result<String, String> {
     let mut out = String::with_capacity(value.len());
-    let mut rest = value;
-    let mut at = 0;
-    while let Some(percent) = rest.find('%') {
-        out.push_str(&rest[..percent]);
-        at += rest[..percent].chars().count() + 1;
-        rest = &rest[percent + 1..];
-        let problem =
-            |reason: &str| format!("Format string '{value}' for '{what}' is badly formatted: {reason}");
-        let taken = match directive(rest, names) {
-            Ok((text, length)) => {
-                out.push_str(&text);
-                length
-            }
+    let mut scan = Scan { rest: value.chars(), length: value.chars().count(), argument: Argument::Names };
+    while let Some(c) = scan.rest.next() {
+        if c != '%' {
+            out.push(c);
+            continue;
+        }
+        match scan.directive(names) {
+            Ok(text) => out.push_str(&text),
             Err(Trouble::Unknown(name)) => return Err(unknown(value, what, &name, names)),
-            Err(Trouble::Character(c, offset)) => {
-                let code = u32::from(c);
-                let at = at + offset;
-                return Err(problem(&format!(
-                    "unsupported format character '{c}' ({code:#x}) at index {at}"
-                )));
+            Err(Trouble::Format(reason)) => {
+                let (value, what) = (repr(value), repr(what));
+                return Err(format!("Format string {value} for {what} is badly formatted: {reason}"));
             }
-            Err(Trouble::Other(reason)) => return Err(problem(reason)),
-        };
-        at += rest[..taken].chars().count();
-        rest = &rest[taken..];
+        }
     }
-    out.push_str(rest);
     Ok(out)
 }
 
 enum Trouble {
     Unknown(String),
-    Character(char, usize),
-    Other(&'static str),
+    Format(String),
+}
+
+fn bad<T>(reason: impl Into<String>) -> Result<T, Trouble> {
+    Err(Trouble::Format(reason.into()))
 }
 
 fn unknown(value: &str, what: &str, name: &str, names: &Names) -> String {
     let available = names.keys().cloned().collect::<Vec<_>>().join(", ");
+    let (value, what, name) = (repr(value), repr(what), repr(name));
     format!(
-        "Format string '{value}' for '{what}' contains names ('{name}') which cannot be expanded. Available names: {available}"
+        "Format string {value} for {what} contains names ({name}) which cannot be expanded. Available names: {available}"
     )
 }
 
-/// What stands behind a `%`: its text, and how many bytes it took.
-fn directive(rest: &str, names: &Names) -> Result<(String, usize), Trouble> {
-    if rest.starts_with('%') {
-        return Ok(("%".to_owned(), 1));
+/// What a format without a name would take.
+#[derive(Debug, Clone)]
+enum Argument {
+    /// All names at once.
+    Names,
+    One(Value),
+    Taken,
+}
+
+/// Reads formats as CPython 3.11 does (`unicode_format_arg_parse`).
+struct Scan<'v> {
+    rest: Chars<'v>,
+    length: usize,
+    argument: Argument,
+}
+
+/// How a value is laid out.
+#[derive(Debug, Default)]
+struct Layout {
+    left: bool,
+    plus: bool,
+    blank: bool,
+    prefix: bool,
+    zeros: bool,
+    width: usize,
+    precision: Option<usize>,
+}
+
+impl Scan<'_> {
+    /// What stands behind a `%`.
+    fn directive(&mut self, names: &Names) -> Result<String, Trouble> {
+        if self.took('%') {
+            return Ok("%".to_owned());
+        }
+        if self.took('(') {
+            let name = self.name()?;
+            let value = names.get(&name).ok_or(Trouble::Unknown(name))?;
+            self.argument = Argument::One(value.clone());
+        }
+        let mut layout = self.flags();
+        layout.width = self.size("width")?.unwrap_or(0);
+        if self.took('.') {
+            layout.precision = Some(self.size("precision")?.unwrap_or(0));
+        }
+        let _ = self.took('h') || self.took('l') || self.took('L');
+        let Some(conversion) = self.rest.next() else { return bad("incomplete format") };
+        let at = self.length - self.rest.clone().count() - 1;
+        let body = match std::mem::replace(&mut self.argument, Argument::Taken) {
+            Argument::One(value) => convert(&value, conversion, &layout, at)?,
+            Argument::Names => return refuse_names(conversion, at),
+            Argument::Taken => return bad("not enough arguments for format string"),
+        };
+        Ok(body)
     }
-    let Some(inside) = rest.strip_prefix('(') else {
-        return Err(match rest.chars().next() {
-            None => Trouble::Other("incomplete format"),
-            Some(c) if c.is_ascii_alphabetic() && !"diouxXeEfFgGcrsa".contains(c) => Trouble::Character(c, 0),
-            Some(_) => Trouble::Other("format requires a mapping"),
-        });
+
+    fn took(&mut self, wanted: char) -> bool {
+        let mut ahead = self.rest.clone();
+        let there = ahead.next() == Some(wanted);
+        if there {
+            self.rest = ahead;
+        }
+        there
+    }
+
+    /// Up to the parenthesis that closes the one before.
+    fn name(&mut self) -> Result<String, Trouble> {
+        let mut name = String::new();
+        let mut depth = 1;
+        for c in self.rest.by_ref() {
+            depth += match c {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
+            if depth == 0 {
+                return Ok(name);
+            }
+            name.push(c);
+        }
+        bad("incomplete format key")
+    }
+
+    fn flags(&mut self) -> Layout {
+        let mut layout = Layout::default();
+        loop {
+            let flag = match self.rest.clone().next() {
+                Some('-') => &mut layout.left,
+                Some('+') => &mut layout.plus,
+                Some(' ') => &mut layout.blank,
+                Some('#') => &mut layout.prefix,
+                Some('0') => &mut layout.zeros,
+                _ => return layout,
+            };
+            *flag = true;
+            self.rest.next();
+        }
+    }
+
+    /// A width or a precision. With `*` it is the value itself, which then is not there any more.
+    fn size(&mut self, what: &str) -> Result<Option<usize>, Trouble> {
+        if self.took('*') {
+            return match std::mem::replace(&mut self.argument, Argument::Taken) {
+                Argument::One(Value::Number(_)) => Ok(None),
+                Argument::One(Value::Text(_)) | Argument::Names => bad("* wants int"),
+                Argument::Taken => bad("not enough arguments for format string"),
+            };
+        }
+        let mut size: Option<usize> = None;
+        while let Some(digit) = self.rest.clone().next().and_then(|c| c.to_digit(10)) {
+            let digit = usize::try_from(digit).unwrap_or(0);
+            size = Some(size.unwrap_or(0).saturating_mul(10).saturating_add(digit));
+            self.rest.next();
+        }
+        if size.is_some_and(|size| size > WIDEST) { bad(format!("{what} too big")) } else { Ok(size) }
+    }
+}
+
+/// A format without a name. Python takes all names and values at once for `%s`, which would put the whole environment into
+/// the value: that is refused.
+fn refuse_names(conversion: char, at: usize) -> Result<String, Trouble> {
+    match conversion {
+        's' | 'r' | 'a' => bad(format!("%{conversion} needs a name, as in %(here)s")),
+        'c' => bad("%c requires int or char"),
+        other => refuse(other, "dict", at),
+    }
+}
+
+/// A conversion that does not go with a type, or is none.
+fn refuse(conversion: char, found: &str, at: usize) -> Result<String, Trouble> {
+    match conversion {
+        'd' | 'i' | 'u' => bad(format!("%{conversion} format: a real number is required, not {found}")),
+        'x' | 'X' | 'o' => bad(format!("%{conversion} format: an integer is required, not {found}")),
+        'e' | 'E' | 'f' | 'F' | 'g' | 'G' => bad(format!("must be real number, not {found}")),
+        other => {
+            let shown = if (' '..='~').contains(&other) { other } else { '?' };
+            bad(format!("unsupported format character '{shown}' ({:#x}) at index {at}", u32::from(other)))
+        }
+    }
+}
+
+fn convert(value: &Value, conversion: char, layout: &Layout, at: usize) -> Result<String, Trouble> {
+    let text = match (conversion, value) {
+        ('s', Value::Text(text)) => text.clone(),
+        ('r', Value::Text(text)) => repr(text),
+        ('a', Value::Text(text)) => ascii(text),
+        ('s' | 'r' | 'a', Value::Number(number)) => number.to_string(),
+        ('c', Value::Text(text)) if text.chars().count() == 1 => text.clone(),
+        ('c', Value::Text(_)) => return bad("%c requires int or char"),
+        ('c', Value::Number(number)) => match u32::try_from(*number).ok().and_then(char::from_u32) {
+            Some(c) => c.to_string(),
+            None => return bad("%c arg not in range(0x110000)"),
+        },
+        ('d' | 'i' | 'u' | 'x' | 'X' | 'o', Value::Number(number)) => {
+            return Ok(integer(*number, conversion, layout));
+        }
+        ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Number(_)) => {
+            return bad(format!("%{conversion} is for fractions, and this is a whole number: use %d"));
+        }
+        (other, Value::Number(_)) => return refuse(other, "int", at),
+        (other, Value::Text(_)) => return refuse(other, "str", at),
     };
-    let end = inside.find(')').ok_or(Trouble::Other("incomplete format key"))?;
-    let name = &inside[..end];
-    let value = names.get(name).ok_or_else(|| Trouble::Unknown(name.to_owned()))?;
-    let behind = &inside[end + 1..];
-    let flags: String = behind.chars().take_while(|c| "#0- +".contains(*c)).collect();
-    let digits = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>();
-    let width = digits(&behind[flags.len()..]);
-    let mut used = flags.len() + width.len();
-    let mut precision = None;
-    if behind[used..].starts_with('.') {
-        let text = digits(&behind[used + 1..]);
-        used += 1 + text.len();
-        precision = Some(text.parse::<usize>().unwrap_or(0));
-    }
-    let conversion = behind[used..].chars().next().ok_or(Trouble::Other("incomplete format"))?;
-    let length = 1 + end + 1 + used + conversion.len_utf8();
-    let offset = rest[..length - conversion.len_utf8()].chars().count();
-    let body = convert(value, conversion, precision, offset)?;
-    let width = width.parse::<usize>().unwrap_or(0).min(1000);
-    Ok((pad(&body, &flags, width, matches!(value, Value::Number(_)) && conversion != 's'), length))
+    let limit = if conversion == 'c' { None } else { layout.precision };
+    let text = limit.map_or_else(|| text.clone(), |limit| text.chars().take(limit).collect());
+    Ok(pad(layout, "", &text, false))
 }
 
-fn convert(value: &Value, conversion: char, precision: Option<usize>, at: usize) -> Result<String, Trouble> {
-    match (conversion, value) {
-        ('s', Value::Text(text)) => Ok(cut(text, precision)),
-        ('s', Value::Number(number)) => Ok(cut(&number.to_string(), precision)),
-        ('d' | 'i' | 'u', Value::Number(number)) => {
-            let digits = format!("{:0>1$}", number.unsigned_abs(), precision.unwrap_or(0).min(1000));
-            Ok(if *number < 0 { format!("-{digits}") } else { digits })
-        }
-        ('x', Value::Number(number)) => Ok(format!("{number:x}")),
-        ('o', Value::Number(number)) => Ok(format!("{number:o}")),
-        ('d' | 'i' | 'u' | 'x' | 'o', Value::Text(_)) => {
-            Err(Trouble::Other("%d format: a real number is required, not str"))
-        }
-        (c, _) => Err(Trouble::Character(c, at)),
-    }
+fn ascii(text: &str) -> String {
+    let escape = |c: char| match u32::from(c) {
+        ..0x80 => c.to_string(),
+        code @ ..0x100 => format!("\\x{code:02x}"),
+        code @ ..0x1_0000 => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    };
+    repr(text).chars().map(escape).collect()
 }
 
-fn cut(text: &str, precision: Option<usize>) -> String {
-    precision.map_or_else(|| text.to_owned(), |limit| text.chars().take(limit).collect())
+fn integer(number: i64, conversion: char, layout: &Layout) -> String {
+    let size = number.unsigned_abs();
+    let (digits, prefix) = match conversion {
+        'x' => (format!("{size:x}"), "0x"),
+        'X' => (format!("{size:X}"), "0X"),
+        'o' => (format!("{size:o}"), "0o"),
+        _ => (size.to_string(), ""),
+    };
+    let digits = format!("{digits:0>0$}", layout.precision.unwrap_or(0));
+    let sign = match number {
+        ..0 => "-",
+        _ if layout.plus => "+",
+        _ if layout.blank => " ",
+        _ => "",
+    };
+    let prefix = if layout.prefix { prefix } else { "" };
+    pad(layout, &format!("{sign}{prefix}"), &digits, layout.zeros)
 }
 
-fn pad(body: &str, flags: &str, width: usize, numeric: bool) -> String {
-    let missing = width.saturating_sub(body.chars().count());
-    if flags.contains('-') {
-        format!("{body}{}", " ".repeat(missing))
-    } else if flags.contains('0') && numeric {
-        let (sign, digits) = body.strip_prefix('-').map_or(("", body), |digits| ("-", digits));
-        format!("{sign}{}{digits}", "0".repeat(missing))
+fn pad(layout: &Layout, head: &str, body: &str, zeros: bool) -> String {
+    let missing = layout.width.saturating_sub(head.chars().count() + body.chars().count());
+    if layout.left {
+        format!("{head}{body}{}", " ".repeat(missing))
+    } else if zeros {
+        format!("{head}{}{body}", "0".repeat(missing))
     } else {
-        format!("{}{body}", " ".repeat(missing))
+        format!("{}{head}{body}", " ".repeat(missing))
     }
 }
 
@@ -148,7 +285,10 @@ mod tests {
             ("%(s)s_%(n)02d", "web_07"),
             ("100%%", "100%"),
             ("%(n)s", "7"),
-            ("%(s)6s|%(s)-5s|", "   web|web  |"),
+            ("%(s)6s|%(s)-5s|%(s).2s", "   web|web  |we"),
+            ("%(n)+05d|%(n)06.3d|%(n)0-4d|", "+0007|000007|7   |"),
+            ("%(n)#x %(n)#06X %(n)ld %(n)c", "0x7 0X0007 7 \u{7}"),
+            ("%(s)r %(s)a", "'web' 'web'"),
         ] {
             assert_eq!(expand(text).as_deref(), Ok(expected));
         }
@@ -156,6 +296,19 @@ mod tests {
         assert!(reason.ends_with("unsupported format character 'Y' (0x59) at index 7"), "{reason}");
         let reason = expand("%(x)s").unwrap_err();
         assert!(reason.ends_with("contains names ('x') which cannot be expanded. Available names: n, s"));
-        assert!(expand("50%").unwrap_err().ends_with("incomplete format"));
+        for (text, reason) in [
+            ("50%", "incomplete format"),
+            ("%(s", "incomplete format key"),
+            ("%(s)d", "%d format: a real number is required, not str"),
+            ("50% done", "%d format: a real number is required, not dict"),
+            ("%(s)s %d", "not enough arguments for format string"),
+            ("%(s)\u{e9}", "unsupported format character '?' (0xe9) at index 4"),
+            ("%(n)*d", "not enough arguments for format string"),
+            ("%s", "%s needs a name, as in %(here)s"),
+            ("%(n)10001d", "width too big"),
+        ] {
+            let told = expand(text).unwrap_err();
+            assert!(told.ends_with(&format!(" is badly formatted: {reason}")), "{text}: {told}");
+        }
     }
 }

@@ -114,7 +114,7 @@ fn escape(value: &str) -> String {
 }
 
 /// Python's `str.isspace`, as far as it can stand in a line.
-fn is_space(c: char) -> bool {
+pub(super) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 

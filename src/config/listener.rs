@@ -1,5 +1,6 @@
 //! `[eventlistener:x]` (Supervisor 4.3 `options.py`, `process_groups_from_parser`).
 
+use super::doubles::Made;
 use super::load::Context;
 use super::program::processes;
 use super::reader::Reader;
@@ -15,20 +16,18 @@ const PRIORITY: i64 = -1;
 const DEFAULT_HANDLER: &str = "supervisor.dispatchers:default_handler";
 
 /// Every pool of listeners.
-pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupSpec> {
+pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<Made> {
     let sections = context.sections_named("eventlistener:");
-    sections.into_iter().filter_map(|section| pool(context, daemon, &section)).collect()
+    let pools = sections.into_iter().filter_map(|section| {
+        let spec = pool(context, daemon, &section)?;
+        Some(Made { spec, section: section.name })
+    });
+    pools.collect()
 }
 
 fn pool(context: &mut Context<'_>, daemon: &DaemonSpec, section: &Section) -> Option<GroupSpec> {
-    let name = match value::name(&section.name["eventlistener:".len()..]) {
-        Ok(name) => name,
-        Err(problem) => {
-            context.errors.push(section.problem(problem, None));
-            return None;
-        }
-    };
     let mut reader = Reader::new(context, section);
+    let name = reader.name("eventlistener:")?;
     let priority = reader.integer("priority", PRIORITY);
     let buffer_size = reader.integer("buffer_size", 10);
     if buffer_size < 1 {
@@ -46,8 +45,7 @@ fn pool(context: &mut Context<'_>, daemon: &DaemonSpec, section: &Section) -> Op
         );
         reader.fail("redirect_stderr", problem);
     }
-    let mut processes = processes(context, daemon, section, &name, &name);
-    processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
+    let processes = processes(context, daemon, section, &name, &name);
     let buffer_size = usize::try_from(buffer_size).unwrap_or(1);
     Some(GroupSpec {
         name,
@@ -59,12 +57,12 @@ fn pool(context: &mut Context<'_>, daemon: &DaemonSpec, section: &Section) -> Op
 
 fn events(reader: &mut Reader<'_, '_>) -> Vec<EventKind> {
     let section = reader.section.name.clone();
-    let Some(text) = reader.text("events") else {
+    let names = value::list(&reader.text("events").unwrap_or_default());
+    if names.is_empty() {
         reader.fail("events", format!("[{section}] section requires an \"events\" line"));
-        return Vec::new();
-    };
+    }
     let mut events = Vec::new();
-    for name in value::list(&text) {
+    for name in names {
         match EventKind::parse(&name) {
             Some(event) => events.push(event),
             None => {

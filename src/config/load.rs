@@ -8,6 +8,7 @@ use super::expand::{Names, Value, expand};
 use super::ini;
 use super::machine::Machine;
 use super::options;
+use super::reader;
 use super::remedy::remedy;
 use super::section::Section;
 use super::spec::{CtlSpec, DaemonSpec, GroupSpec};
@@ -48,6 +49,9 @@ impl Origins {
 
 /// The file of a [`Diagnostic`] about the command line.
 pub const COMMAND_LINE: &str = "command line";
+
+/// The section that every other falls back on.
+const DEFAULT: &str = "DEFAULT";
 
 /// What the command line says in place of `[supervisord]`, by option name.
 pub type Overrides = BTreeMap<String, String>;
@@ -102,20 +106,23 @@ pub fn load(machine: &dyn Machine, path: &Path, overrides: &Overrides) -> Result
     Ok(Loaded { daemon, groups, warnings: context.warnings, infos: context.infos, origins })
 }
 
-/// Reads `[supervisorctl]`, of the main file alone.
+/// Reads `[supervisorctl]`, of the main file alone, and finds the plugins that cannot be loaded.
 ///
 /// # Errors
 /// Every problem of the section.
-pub fn load_ctl(machine: &dyn Machine, path: &Path) -> Result<CtlSpec, LoadError> {
+pub fn load_ctl(machine: &dyn Machine, path: &Path) -> Result<(CtlSpec, Vec<Diagnostic>), LoadError> {
     let mut context = Context::open(machine, path)?;
     let spec = daemon::read_ctl(&mut context);
-    if context.errors.is_empty() { Ok(spec) } else { Err(LoadError(context.errors)) }
+    // What is odd about the other sections is the daemon's to tell.
+    context.warnings.clear();
+    daemon::plugins(&mut context);
+    if context.errors.is_empty() { Ok((spec, context.warnings)) } else { Err(LoadError(context.errors)) }
 }
 
 impl<'a> Context<'a> {
     fn open(machine: &'a dyn Machine, path: &Path) -> Result<Self, LoadError> {
         let file = machine.current_dir().join(path);
-        let here = file.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
+        let here = directory_of(machine, &file);
         let environment = machine.environment();
         let mut names: Names = environment
             .into_iter()
@@ -165,16 +172,31 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Merges a file into what was read: of equal sections and keys the later counts.
+    /// Reads the main file.
     fn read_file(&mut self, file: &Path) {
-        let bytes = match self.machine.read(file) {
-            Ok(bytes) => bytes,
+        match self.machine.read(file) {
+            Ok(bytes) => self.add(file, &bytes),
             Err(error) => {
                 let problem = format!("could not read config file {}: {error}", file.display());
-                return self.problem(file, None, problem, None);
+                self.problem(file, None, problem, None);
             }
-        };
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+        }
+    }
+
+    /// Reads a file that the main file includes. One that cannot be read is left out, as by Supervisor, but not in silence.
+    fn read_included(&mut self, file: &Path, include: &Section) {
+        match self.machine.read(file) {
+            Ok(bytes) => self.add(file, &bytes),
+            Err(error) => {
+                let problem = format!("{} cannot be read, and is left out: {error}", file.display());
+                self.warnings.push(include.warning(problem, Some("files")));
+            }
+        }
+    }
+
+    /// Merges a file into what was read: of equal sections and keys the later counts.
+    fn add(&mut self, file: &Path, bytes: &[u8]) {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
@@ -225,7 +247,7 @@ impl<'a> Context<'a> {
     /// Takes a section out, `[DEFAULT]` mixed in.
     pub(super) fn section(&self, name: &str) -> Option<Section> {
         let mut section = self.sections.iter().find(|section| section.name == name)?.clone();
-        if let Some(default) = self.sections.iter().find(|section| section.name == "DEFAULT") {
+        if let Some(default) = self.sections.iter().find(|section| section.name == DEFAULT) {
             section.fall_back_on(default);
         }
         Some(section)
@@ -238,6 +260,10 @@ impl<'a> Context<'a> {
     }
 
     fn include(&mut self) {
+        if self.section("include").is_none() {
+            return;
+        }
+        self.replace_here(&self.file.clone());
         let Some(section) = self.section("include") else { return };
         let Some(files) = section.get("files") else {
             let problem = ".ini file has [include] section, but no files setting".to_owned();
@@ -249,7 +275,6 @@ impl<'a> Context<'a> {
             Ok(files) => files,
             Err(problem) => return self.errors.push(section.problem(problem, Some("files"))),
         };
-        self.replace_here(0, &self.file.clone());
         let base = self.file.parent().map(Path::to_path_buf).unwrap_or_default();
         for word in files.split_whitespace() {
             let pattern = base.join(word).display().to_string();
@@ -263,18 +288,25 @@ impl<'a> Context<'a> {
                 if self.machine.is_dir(&file) {
                     continue;
                 }
-                let known = self.sections.len();
-                self.read_file(&file);
-                self.replace_here(known, &file);
+                self.read_included(&file, &section);
+                self.replace_here(&file);
             }
         }
     }
 
-    /// In an included file `%(here)s` is the directory of that file (Supervisor 4.3 `options.py`, `read_include_config`).
-    fn replace_here(&mut self, _from: usize, file: &Path) {
-        let here = file.parent().map(|dir| dir.display().to_string()).unwrap_or_default();
-        for section in &mut self.sections {
-            section.replace_here(&here);
+    /// In an included file `%(here)s` is the directory of that file (Supervisor 4.3 `options.py`, `expand_here`). What a
+    /// section has from `[DEFAULT]` becomes its own by that.
+    fn replace_here(&mut self, file: &Path) {
+        let here = directory_of(self.machine, file);
+        let default = self.sections.iter().find(|section| section.name == DEFAULT).cloned();
+        for section in self.sections.iter_mut().filter(|section| section.name != DEFAULT) {
+            section.replace_here(&here, default.as_ref());
         }
     }
+}
+
+/// The absolute directory of a file.
+fn directory_of(machine: &dyn Machine, file: &Path) -> String {
+    let file = reader::absolute(&machine.current_dir(), file);
+    file.parent().map(|dir| dir.display().to_string()).unwrap_or_default()
 }

@@ -38,6 +38,10 @@ pub trait Machine {
     fn user_by_id(&self, uid: u32) -> Option<User>;
     /// The number of a group.
     fn group(&self, name: &str) -> Option<u32>;
+    /// Whether a group has this number.
+    fn has_group(&self, gid: u32) -> bool;
+    /// Whom we run as.
+    fn own_uid(&self) -> u32;
     /// Where temporary files go.
     fn temporary_dir(&self) -> PathBuf;
 }
@@ -91,6 +95,4 @@ pub trait Ground: Machine {
     /// # Errors
     /// Those of the file system.
     fn head(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Whom we run as.
-    fn own_uid(&self) -> u32;
 }

@@ -6,6 +6,7 @@
 pub mod check;
 mod daemon;
 pub mod diff;
+mod doubles;
 pub mod environment;
 pub mod error;
 pub mod expand;

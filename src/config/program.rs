@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::doubles::{self, Made};
 use super::expand::Value;
 use super::load::Context;
 use super::reader::Reader;
@@ -10,24 +11,23 @@ use super::spec::{AutoRestart, DaemonSpec, GroupKind, GroupSpec, LogSpec, LogTar
 use super::{environment, fcgi, listener, value};
 use crate::api::{ProcessName, Signal};
 
+/// What has no `priority=`.
+const PRIORITY: i64 = 999;
+
+/// More processes of one program than anybody can mean.
+const MOST_PROCESSES: i64 = 100_000;
+
 pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupSpec> {
     let mut grouped = Vec::new();
     let mut groups = explicit_groups(context, daemon, &mut grouped);
-    for kind in [Kind::Program, Kind::Fcgi] {
-        for section in context.sections_named(kind.prefix()) {
-            let name = section.name[kind.prefix().len()..].trim().to_owned();
-            if grouped.contains(&name) {
-                continue;
-            }
-            match value::name(&name) {
-                Err(problem) => context.errors.push(section.problem(problem, None)),
-                Ok(name) => groups.push(own_group(context, daemon, kind, &section, name)),
-            }
-        }
-    }
+    groups.extend(own_groups(context, daemon, Kind::Program, &grouped));
     groups.extend(listener::read(context, daemon));
-    groups.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-    groups
+    groups.extend(own_groups(context, daemon, Kind::Fcgi, &grouped));
+    groups.sort_by(|Made { spec: a, .. }, Made { spec: b, .. }| {
+        (a.priority, &a.name).cmp(&(b.priority, &b.name))
+    });
+    doubles::warn(context, &groups);
+    groups.into_iter().map(|made| made.spec).collect()
 }
 
 /// The two kinds of programs.
@@ -60,35 +60,30 @@ impl Kind {
     }
 }
 
-fn own_group(
-    context: &mut Context<'_>,
-    daemon: &DaemonSpec,
-    kind: Kind,
-    section: &Section,
-    name: String,
-) -> GroupSpec {
-    let mut processes = kind.processes(context, daemon, section, &name, &name);
-    processes.sort_by(|a, b| (a.priority, &a.name).cmp(&(b.priority, &b.name)));
-    let priority = processes.first().map_or(999, |process| process.priority);
-    GroupSpec { name, priority, processes, kind: GroupKind::Programs }
+/// The programs that are in no `[group:x]`: each is a group by itself.
+fn own_groups(context: &mut Context<'_>, daemon: &DaemonSpec, kind: Kind, grouped: &[String]) -> Vec<Made> {
+    let mut groups = Vec::new();
+    for section in context.sections_named(kind.prefix()) {
+        if grouped.contains(&section.name) {
+            continue;
+        }
+        let mut reader = Reader::new(context, &section);
+        let Some(name) = reader.name(kind.prefix()) else { continue };
+        // As of a group it is read with fewer names than as of a process.
+        let priority = reader.integer("priority", PRIORITY);
+        let processes = kind.processes(context, daemon, &section, &name, &name);
+        let spec = GroupSpec { name, priority, processes, kind: GroupKind::Programs };
+        groups.push(Made { spec, section: section.name });
+    }
+    groups
 }
 
-fn explicit_groups(
-    context: &mut Context<'_>,
-    daemon: &DaemonSpec,
-    grouped: &mut Vec<String>,
-) -> Vec<GroupSpec> {
+fn explicit_groups(context: &mut Context<'_>, daemon: &DaemonSpec, grouped: &mut Vec<String>) -> Vec<Made> {
     let mut groups = Vec::new();
     for section in context.sections_named("group:") {
-        let name = match value::name(&section.name["group:".len()..]) {
-            Ok(name) => name,
-            Err(problem) => {
-                context.errors.push(section.problem(problem, None));
-                continue;
-            }
-        };
         let mut reader = Reader::new(context, &section);
-        let priority = reader.integer("priority", 999);
+        let Some(name) = reader.name("group:") else { continue };
+        let priority = reader.integer("priority", PRIORITY);
         let programs = value::list(&reader.text("programs").unwrap_or_default());
         let mut members = Vec::new();
         for program in programs {
@@ -109,15 +104,16 @@ fn explicit_groups(
                 }
             };
             members.extend(kind.processes(context, daemon, &member, &program, &name));
-            grouped.push(program);
+            grouped.push(member.name);
         }
         members.sort_by_key(|process| process.priority);
-        groups.push(GroupSpec { name, priority, processes: members, kind: GroupKind::Programs });
+        let spec = GroupSpec { name, priority, processes: members, kind: GroupKind::Programs };
+        groups.push(Made { spec, section: section.name });
     }
     groups
 }
 
-/// The processes of one section, in one group.
+/// The processes of one section, in one group, by name.
 pub(super) fn processes(
     context: &mut Context<'_>,
     daemon: &DaemonSpec,
@@ -128,28 +124,29 @@ pub(super) fn processes(
     let host = context.machine.host_name();
     let errors = context.errors.len();
     let mut reader = Reader::new(context, section);
-    reader.names.insert("program_name".into(), program.into());
+    reader.names.insert("program_name".into(), program.trim().into());
     reader.names.insert("group_name".into(), group.into());
     reader.names.insert("host_node_name".into(), Value::Text(host));
     let numprocs = reader.integer("numprocs", 1);
     let first = reader.integer("numprocs_start", 0);
     let base = common(&mut reader, daemon);
     let unexpanded = section.get("process_name").map_or("%(program_name)s", |entry| entry.value.as_str());
-    if let Err(problem) = value::name(unexpanded) {
-        reader.fail("process_name", problem);
-    }
-    if numprocs > 1 && !unexpanded.contains("%(process_num)") {
+    let name = reader.good("process_name", value::name(unexpanded)).unwrap_or_default();
+    if numprocs > 1 && !name.contains("%(process_num)") {
         let problem = "%(process_num) must be present within process_name when numprocs > 1".to_owned();
         reader.fail("process_name", problem);
     }
-    if section.get("command").is_none() {
+    if numprocs > MOST_PROCESSES {
+        reader.fail("numprocs", format!("{numprocs} processes are more than {MOST_PROCESSES}"));
+    }
+    if numprocs > 0 && section.get("command").is_none() {
         let problem = format!("program section {} does not specify a command", section.name);
         reader.fail("command", problem);
     }
     reader.names.insert("numprocs".into(), Value::Number(numprocs));
     let mut processes = Vec::new();
-    for number in first..first.saturating_add(numprocs.min(100_000)) {
-        let process = one(&mut reader, daemon, &base, number);
+    for number in first..first.saturating_add(numprocs.min(MOST_PROCESSES)) {
+        let process = one(&mut reader, daemon, &base, &name, number);
         let name = ProcessName { group: group.to_owned(), process: process.name.clone() };
         reader.context.came_from(name, &section.name);
         processes.push(process);
@@ -157,6 +154,7 @@ pub(super) fn processes(
             break;
         }
     }
+    processes.sort_by(|a, b| a.name.cmp(&b.name));
     processes
 }
 
@@ -167,76 +165,72 @@ fn common(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec) -> ProcessSpec {
     if stopasgroup && !killasgroup {
         reader.fail("killasgroup", "Cannot set stopasgroup=true and killasgroup=false".to_owned());
     }
-    let signal = |text: &str| {
-        let kind = if text.trim().parse::<i64>().is_ok() { "number" } else { "name" };
-        Signal::parse(text).ok_or_else(|| format!("value '{text}' is not a valid signal {kind}"))
-    };
-    let log = LogSpec {
-        target: LogTarget::Auto,
-        maxbytes: 0,
-        backups: 0,
-        capture_maxbytes: 0,
-        events_enabled: false,
-        syslog: false,
-    };
     let serverurl = reader.text("serverurl").filter(|url| !url.trim().eq_ignore_ascii_case("auto"));
-    let umask = reader.text("umask").is_some().then(|| reader.parse("umask", 0o022, value::octal));
     ProcessSpec {
         name: String::new(),
         command: String::new(),
         directory: None,
-        umask,
-        priority: reader.integer("priority", 999),
+        umask: reader.parsed("umask", value::octal),
+        priority: reader.integer("priority", PRIORITY),
         autostart: reader.boolean("autostart", true),
         autorestart: reader.parse("autorestart", AutoRestart::Unexpected, value::auto_restart),
         startsecs: reader.integer("startsecs", 1),
         startretries: reader.integer("startretries", 3),
         exitcodes: reader.parse("exitcodes", vec![0], value::exit_codes),
-        stopsignal: reader.parse("stopsignal", Signal::TERM, signal),
+        stopsignal: reader.parse("stopsignal", Signal::TERM, value::signal),
         stopwaitsecs: reader.integer("stopwaitsecs", 10),
         stopasgroup,
         killasgroup,
         user: reader.user("user"),
         redirect_stderr: reader.boolean("redirect_stderr", false),
-        stdout: log.clone(),
-        stderr: log,
+        stdout: channel(reader, "stdout"),
+        stderr: channel(reader, "stderr"),
         environment: daemon.environment.clone(),
         serverurl,
         socket: None,
     }
 }
 
-fn one(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec, base: &ProcessSpec, number: i64) -> ProcessSpec {
+/// What is the same for a channel of every process of a section.
+fn channel(reader: &mut Reader<'_, '_>, channel: &str) -> LogSpec {
+    LogSpec {
+        target: LogTarget::Auto,
+        maxbytes: 0,
+        backups: 0,
+        capture_maxbytes: reader.bytes(&format!("{channel}_capture_maxbytes"), 0),
+        events_enabled: reader.boolean(&format!("{channel}_events_enabled"), false),
+        syslog: false,
+    }
+}
+
+fn one(
+    reader: &mut Reader<'_, '_>,
+    daemon: &DaemonSpec,
+    base: &ProcessSpec,
+    name: &str,
+    number: i64,
+) -> ProcessSpec {
     let mut spec = base.clone();
     let shared = reader.names.clone();
     reader.names.insert("process_num".into(), Value::Number(number));
-    let own: BTreeMap<_, _> = reader.parse("environment", BTreeMap::new(), environment::parse);
+    let own = environment(reader);
     for (name, text) in &own {
         reader.names.insert(format!("ENV_{name}"), Value::Text(text.clone()));
     }
     spec.environment = daemon.environment.clone();
     spec.environment.extend(own);
-    spec.name = reader
-        .text("process_name")
-        .or_else(|| {
-            reader.names.get("program_name").map(|name| match name {
-                Value::Text(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-            })
-        })
-        .unwrap_or_default();
+    spec.name = reader.expanded("process_name", name, "process_name").unwrap_or_default();
     spec.command = reader.text("command").unwrap_or_default();
     spec.directory = reader.text("directory").map(Into::into);
-    spec.stdout = log(reader, "stdout");
-    spec.stderr = log(reader, "stderr");
+    log(reader, "stdout", &mut spec.stdout);
+    let named = log(reader, "stderr", &mut spec.stderr);
     if spec.redirect_stderr {
-        if matches!(spec.stderr.target, LogTarget::File(_)) {
-            let name = &reader.section.name;
+        if named {
             let problem = format!(
-                "For [{name}], redirect_stderr=true but stderr_logfile has also been set to a filename, the filename has been ignored"
+                "For [{}], redirect_stderr=true but stderr_logfile has also been set to a filename, the filename has been ignored",
+                reader.section.name
             );
-            let warning = reader.section.warning_of_theirs(problem, "stderr_logfile");
-            reader.context.warn_once(warning);
+            warn(reader, "stderr_logfile", problem);
         }
         spec.stderr.target = LogTarget::None;
     }
@@ -244,28 +238,49 @@ fn one(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec, base: &ProcessSpec, num
     spec
 }
 
-fn log(reader: &mut Reader<'_, '_>, channel: &str) -> LogSpec {
-    let key = |option: &str| format!("{channel}_{option}");
-    let file = reader.text(&key("logfile"));
-    let mut syslog = reader.boolean(&key("syslog"), false);
-    let target = match file.as_deref().map(str::to_lowercase).as_deref() {
-        None | Some("auto") => LogTarget::Auto,
-        Some("none" | "off" | "") => LogTarget::None,
-        Some("syslog") => {
-            syslog = true;
+/// `environment=`, which is expanded for each process, and once.
+fn environment(reader: &mut Reader<'_, '_>) -> BTreeMap<String, String> {
+    let key = "environment";
+    let Some(entry) = reader.section.get(key) else { return BTreeMap::new() };
+    let Some(text) = reader.expanded(key, &entry.value, key) else { return BTreeMap::new() };
+    reader.good(key, environment::parse(&text)).unwrap_or_default()
+}
+
+/// Where a channel of one process goes; whether that is a file by name.
+fn log(reader: &mut Reader<'_, '_>, channel: &str, spec: &mut LogSpec) -> bool {
+    let section = &reader.section.name;
+    let [key, syslog] = ["logfile", "syslog"].map(|option| format!("{channel}_{option}"));
+    // Supervisor expands it twice: a literal per cent sign is written `%%%%`.
+    let text = reader.text(&key);
+    let text = text.and_then(|text| reader.expanded(&key, &text, &key));
+    spec.backups = reader.integer(&format!("{key}_backups"), 10);
+    spec.maxbytes = reader.bytes(&format!("{key}_maxbytes"), 50 << 20);
+    spec.syslog = reader.boolean(&syslog, false);
+    let text = text.unwrap_or_else(|| "auto".to_owned());
+    spec.target = match text.to_lowercase().as_str() {
+        "auto" => LogTarget::Auto,
+        "none" | "off" | "" => LogTarget::None,
+        "syslog" => {
+            let problem = format!(
+                "For [{section}], {key}=syslog but this is deprecated and will be removed.  Use {syslog}=true to enable syslog instead."
+            );
+            warn(reader, &key, problem);
+            spec.syslog = true;
             LogTarget::None
         }
-        Some(_) => {
-            let text = file.unwrap_or_default();
-            LogTarget::File(reader.checked_file(&key("logfile"), &text))
-        }
+        _ => LogTarget::File(reader.checked_file(&key, &text)),
     };
-    LogSpec {
-        target,
-        maxbytes: reader.bytes(&key("logfile_maxbytes"), 50 << 20),
-        backups: reader.integer(&key("logfile_backups"), 10),
-        capture_maxbytes: reader.bytes(&key("capture_maxbytes"), 0),
-        events_enabled: reader.boolean(&key("events_enabled"), false),
-        syslog,
+    if spec.target == LogTarget::Auto && spec.maxbytes == 0 {
+        let problem = format!(
+            "For [{section}], AUTO logging used for {key} without rollover, set maxbytes > 0 to avoid filling up filesystem unintentionally"
+        );
+        warn(reader, &format!("{key}_maxbytes"), problem);
     }
+    text.is_empty() || matches!(spec.target, LogTarget::File(_))
+}
+
+/// A warning that Supervisor has as well.
+fn warn(reader: &mut Reader<'_, '_>, key: &str, problem: String) {
+    let warning = reader.section.warning_of_theirs(problem, key);
+    reader.context.warn_once(warning);
 }

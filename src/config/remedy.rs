@@ -5,18 +5,24 @@ use super::options;
 /// What was expected of an option, and what usually mends it.
 #[must_use]
 pub(super) fn remedy(section: &str, option: &str, problem: &str) -> Option<String> {
-    by_problem(problem)
+    by_problem(section, option, problem)
         .or_else(|| by_option(option))
         .or_else(|| options::option(section, option)?.kind.expected())
         .map(str::to_owned)
 }
 
-fn by_problem(problem: &str) -> Option<&'static str> {
+fn by_problem(section: &str, option: &str, problem: &str) -> Option<&'static str> {
     if problem.contains("no section headers") {
         return Some("begin with a section, whose name stands in square brackets: [supervisord]");
     }
     if problem.contains("is badly formatted") {
-        return Some("a literal per cent sign is written `%%`");
+        let log = matches!(option, "stdout_logfile" | "stderr_logfile");
+        let twice = log || (section, option) == ("supervisord", "environment");
+        return Some(if twice {
+            "a literal per cent sign is written `%%%%` here: this option is expanded twice"
+        } else {
+            "a literal per cent sign is written `%%`"
+        });
     }
     let unknown_name = problem.contains("cannot be expanded");
     unknown_name

@@ -48,11 +48,15 @@ impl Section {
         }
     }
 
-    pub(super) fn replace_here(&mut self, here: &str) {
+    /// Puts a directory in the place of `%(here)s`, in what it has of its own and in what it falls back on.
+    pub(super) fn replace_here(&mut self, here: &str, default: Option<&Self>) {
+        for (key, entry) in default.iter().flat_map(|default| &default.entries) {
+            if with_here(&entry.value, here) != entry.value {
+                self.entries.entry(key.clone()).or_insert_with(|| entry.clone());
+            }
+        }
         for entry in self.entries.values_mut() {
-            // `%%(here)s` is a literal per cent sign, and stays.
-            let kept = entry.value.replace("%%", "\0").replace("%(here)s", here).replace('\0', "%%");
-            entry.value = kept;
+            entry.value = with_here(&entry.value, here);
         }
     }
 
@@ -103,4 +107,10 @@ impl Section {
     pub(super) fn warning_of_theirs(&self, problem: String, option: &str) -> Diagnostic {
         Diagnostic { verbatim: true, ..self.warning(problem, Some(option)) }
     }
+}
+
+/// `%%(here)s` is a literal per cent sign, and stays.
+fn with_here(value: &str, here: &str) -> String {
+    let parts = value.split("%%").map(|part| part.replace("%(here)s", here));
+    parts.collect::<Vec<_>>().join("%%")
 }

@@ -1,5 +1,7 @@
 //! A group that is active.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::listener::Listener;
@@ -36,7 +38,10 @@ impl Engine {
         }
         let is_pool = matches!(spec.kind, GroupKind::Listeners(_));
         let mut members = Vec::with_capacity(spec.processes.len());
-        for process in &spec.processes {
+        // Of processes with one name the last counts, as in Supervisor.
+        let mut names = BTreeSet::new();
+        let last = spec.processes.iter().rev().filter(|process| names.insert(&process.name));
+        for process in last.collect::<Vec<_>>().into_iter().rev() {
             let id = ProcessId(self.next_process);
             self.next_process += 1;
             let mut process = Process::new(id, &spec.name, process.clone());

@@ -60,10 +60,6 @@ impl Ground for OsMachine {
         fs::File::open(path)?.take(HEAD).read_to_end(&mut head)?;
         Ok(head)
     }
-
-    fn own_uid(&self) -> u32 {
-        Uid::effective().as_raw()
-    }
 }
 
 /// As `ls -l` begins a line.

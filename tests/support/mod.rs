@@ -9,6 +9,8 @@ pub mod home;
 pub mod machine;
 pub mod pattern;
 pub mod proxy;
+pub mod python;
+pub mod reading;
 pub mod rpc;
 
 use std::time::{Duration, Instant};

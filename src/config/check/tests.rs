@@ -87,6 +87,12 @@ impl Machine for Stage {
     fn group(&self, _: &str) -> Option<u32> {
         None
     }
+    fn own_uid(&self) -> u32 {
+        0
+    }
+    fn has_group(&self, _: u32) -> bool {
+        true
+    }
     fn temporary_dir(&self) -> PathBuf {
         "/log".into()
     }
@@ -123,9 +129,6 @@ impl Ground for Stage {
             .get(path)
             .map(|head| head.as_bytes().to_vec())
             .ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-    fn own_uid(&self) -> u32 {
-        0
     }
 }
 

@@ -33,7 +33,7 @@ pub struct SectionRow {
     pub name: &'static str,
     /// In the sample, the name of the section.
     pub example: &'static str,
-    /// Whether a colon and a name may follow a name without one (`[unix_http_server:second]`).
+    /// Whether anything may follow a name without a colon (`[unix_http_server:second]`).
     pub several: bool,
     /// Whether options that are not in the table belong to somebody else.
     pub open: bool,
@@ -58,7 +58,7 @@ impl SectionRow {
             return name.starts_with(self.name);
         }
         let rest = name.strip_prefix(self.name);
-        rest.is_some_and(|rest| rest.is_empty() || self.several && rest.starts_with(':'))
+        rest.is_some_and(|rest| rest.is_empty() || self.several)
     }
 }
 
