@@ -310,5 +310,8 @@ fn bad_name(name: &ProcessName) -> Fault {
 
 /// What is answered while everything is being stopped: questions, and what brings the end nearer.
 fn answered_while_stopping(request: &Request) -> bool {
-    matches!(request, Request::RemoteEvent { .. } | Request::ReopenLogs)
+    matches!(
+        request,
+        Request::RemoteEvent { .. } | Request::ReopenLogs | Request::Details(_) | Request::AllDetails
+    )
 }

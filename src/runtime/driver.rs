@@ -201,6 +201,11 @@ impl Driver {
         self.manager.status(&status::line(mood, &self.engine.census()));
     }
 
+    /// Tells every surface that something is in another state.
+    pub(super) fn tell_change(&self) {
+        self.desk.tell_change();
+    }
+
     /// Tells every surface what is configured.
     pub(super) fn show_configs(&self) {
         self.desk.set_configs(configs(&self.engine));

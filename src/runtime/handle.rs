@@ -48,6 +48,7 @@ pub type Findings = Arc<Vec<Diagnostic>>;
 pub struct Supervisor {
     calls: mpsc::Sender<Call>,
     state: watch::Receiver<SupervisorState>,
+    changes: watch::Receiver<()>,
     configs: Arc<RwLock<Configs>>,
     findings: watch::Receiver<Findings>,
     drops: Drops,
@@ -61,6 +62,7 @@ pub struct Desk {
     /// What surfaces ask.
     pub calls: mpsc::Receiver<Call>,
     state: watch::Sender<SupervisorState>,
+    changes: watch::Sender<()>,
     configs: Arc<RwLock<Configs>>,
 }
 
@@ -75,10 +77,20 @@ impl Supervisor {
     ) -> (Self, Desk) {
         let (calls, receiver) = mpsc::channel(QUEUE_LIMIT);
         let (state, state_seen) = watch::channel(SupervisorState::Running);
+        let (changes, changes_seen) = watch::channel(());
         let configs = Arc::new(RwLock::new(Configs::default()));
         let (shown, about) = (Arc::clone(&configs), Arc::new(about));
-        let handle = Self { calls, state: state_seen, configs: shown, findings, drops, about, clock };
-        (handle, Desk { calls: receiver, state, configs })
+        let handle = Self {
+            calls,
+            state: state_seen,
+            changes: changes_seen,
+            configs: shown,
+            findings,
+            drops,
+            about,
+            clock,
+        };
+        (handle, Desk { calls: receiver, state, changes, configs })
     }
 
     /// Asks, and waits for the answer: at once, or when the state that the request waits for is reached.
@@ -120,6 +132,12 @@ impl Supervisor {
         *self.state.borrow()
     }
 
+    /// Tells whenever a process, a group or the supervisor has come into another state.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.clone()
+    }
+
     /// What does not change.
     #[must_use]
     pub fn about(&self) -> &About {
@@ -151,7 +169,14 @@ impl Supervisor {
 impl Desk {
     /// Tells every surface the new state.
     pub fn set_state(&self, state: SupervisorState) {
-        self.state.send_if_modified(|seen| std::mem::replace(seen, state) != state);
+        if self.state.send_if_modified(|seen| std::mem::replace(seen, state) != state) {
+            self.tell_change();
+        }
+    }
+
+    /// Tells whoever watches that something is in another state.
+    pub fn tell_change(&self) {
+        self.changes.send_replace(());
     }
 
     /// Tells every surface what is configured now.

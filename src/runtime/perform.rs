@@ -87,6 +87,9 @@ impl Driver {
         if matches!(event, Event::GroupAdded(_) | Event::GroupRemoved(_) | Event::SupervisorState(_)) {
             self.show_configs();
         }
+        if matches!(event, Event::ProcessState { .. } | Event::GroupAdded(_) | Event::GroupRemoved(_)) {
+            self.tell_change();
+        }
     }
 
     fn signal_sent(&mut self, id: ProcessId, errand: Option<Errand>, sent: Result<(), String>) {
