@@ -54,6 +54,8 @@ mod spawning;
 mod status;
 #[path = "compliance/stopping.rs"]
 mod stopping;
+#[path = "compliance/web.rs"]
+mod web;
 
 /// Waits until a pid is no longer a program's.
 #[track_caller]

@@ -39,7 +39,8 @@ pub fn description(info: &ProcessInfo, now: Now) -> String {
 }
 
 /// As Python writes a `timedelta`.
-fn uptime(seconds: u64) -> String {
+#[must_use]
+pub fn uptime(seconds: u64) -> String {
     let clock = format!("{}:{:02}:{:02}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     match seconds / 86_400 {
         0 => clock,

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its own part of this")]
 #![allow(clippy::needless_pass_by_value, reason = "arguments of calls are written where they are made")]
 
+pub mod browser;
 pub mod daemon;
 pub mod home;
 pub mod machine;

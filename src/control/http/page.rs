@@ -8,18 +8,6 @@ use super::ask::Ask;
 use super::body::Body;
 use super::route::{Outcome, Site};
 
-const INDEX: &str = "<!DOCTYPE html>\n<html><head><title>Supervisor Status</title></head>\n\
-    <body><p>supervisord is running. The status page is yet to come; use <code>supervisorctl</code> until then.</p>\
-    </body></html>\n";
-
-/// `/`
-///
-/// # Errors
-/// None.
-pub async fn index(_: &Site, _: Ask) -> Outcome {
-    Ok(of("text/html;charset=utf-8", INDEX))
-}
-
 /// `/ok.html`
 ///
 /// # Errors

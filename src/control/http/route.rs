@@ -1,6 +1,7 @@
 //! The table of places: which handler answers which request.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
@@ -12,6 +13,7 @@ use super::{auth, call, page};
 use crate::api::{Asker, Surface, VERSION};
 use crate::config::spec::Credentials;
 use crate::control::client::Client;
+use crate::control::web::serve::{self, Web};
 use crate::control::xmlrpc::Interface;
 
 /// What a listener answers with.
@@ -23,6 +25,8 @@ pub struct Site {
     pub readonly: bool,
     /// XML-RPC, and the supervisor.
     pub interface: Interface,
+    /// The pages.
+    pub web: Arc<Web>,
 }
 
 /// What a handler comes to: an answer, or a status for which the error page is sent.
@@ -75,9 +79,15 @@ macro_rules! routes {
 
 routes! {
     &[Method::POST], Place::Below("/RPC2"), BAD_REQUEST => call::answer;
-    &[Method::GET], Place::At("/"), NOT_FOUND => page::index;
-    &[Method::GET], Place::At("/index.html"), NOT_FOUND => page::index;
-    &[Method::GET], Place::At("/ok.html"), NOT_FOUND => page::ok;
+    &[Method::GET, Method::HEAD, Method::POST], Place::At("/"), NOT_FOUND => serve::index;
+    &[Method::GET, Method::HEAD, Method::POST], Place::At("/index.html"), NOT_FOUND => serve::index;
+    &[Method::GET, Method::HEAD, Method::POST], Place::At("/tail.html"), NOT_FOUND => serve::tail;
+    &[Method::GET, Method::HEAD], Place::At("/mainlog.html"), NOT_FOUND => serve::main_log;
+    &[Method::GET], Place::At("/events"), NOT_FOUND => serve::events;
+    &[Method::GET, Method::HEAD], Place::Below("/stylesheets/"), BAD_REQUEST => serve::asset;
+    &[Method::GET, Method::HEAD], Place::Below("/scripts/"), BAD_REQUEST => serve::asset;
+    &[Method::GET, Method::HEAD], Place::Below("/images/"), BAD_REQUEST => serve::asset;
+    &[Method::GET, Method::HEAD, Method::POST], Place::At("/ok.html"), NOT_FOUND => page::ok;
 }
 
 /// Answers a request that came over a surface.

@@ -11,6 +11,7 @@ use super::route::Site;
 use super::{Listener, serve_within};
 use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState};
 use crate::config::spec::Credentials;
+use crate::control::web::serve::Web;
 use crate::control::xmlrpc::Interface;
 use crate::logs::plane::Drops;
 use crate::runtime::handle::{About, Desk, Findings, Supervisor};
@@ -27,6 +28,7 @@ async fn desk(mut desk: Desk, shutting_down: bool) {
         let answer = match call.request {
             Request::Info(name) => Err(Fault::new(FaultCode::BadName, name.to_string())),
             Request::Infos => Ok(Reply::Infos(vec![])),
+            Request::AllDetails => Ok(Reply::AllDetails(vec![])),
             _ => Ok(Reply::Done),
         };
         let _ = call.answer.send(answer);
@@ -46,7 +48,8 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
     let (supervisor, side) =
         Supervisor::new(about, watch::channel(Findings::default()).1, Drops::default(), Now::default);
     tokio::spawn(desk(side, shutting_down));
-    let site = Site { auth, readonly: false, interface: Interface { supervisor, enabled } };
+    let web = Web::new(supervisor.clone()).unwrap();
+    let site = Site { auth, readonly: false, interface: Interface { supervisor, enabled }, web };
     tokio::spawn(serve_within(listener, site, HEAD_TIMEOUT));
     tokio::time::sleep(Duration::from_millis(20)).await;
     Server { path, _dir: dir }
