@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("systemd", &["api", "system"]),
     ("runtime", &["engine", "logs", "system", "systemd", "config", "api"]),
     ("control", &["api", "wire", "runtime::handle", "config::error", "config::spec", "logs::read"]),
-    ("docs", &["api", "cli", "config::options", "ctl::commands"]),
+    ("docs", &["api", "cli", "config::options", "ctl::commands", "ctl::flags"]),
     ("ctl", &["api", "wire", "cli", "config::error", "config::spec"]),
     ("pidproxy", &["api", "system"]),
 ];

@@ -3,7 +3,7 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use support::{Daemon, Home, Subject};
 
@@ -47,5 +47,102 @@ fn patterns_stand_for_the_processes_that_they_match() {
         ctl(home, "tail a?p").says(0, "hello\n\n");
         ctl(home, "tail a*").says(1, "Error: 'a*' matches api, app; name one of them\n");
         daemon.must("stopProcess", json!(["app"]));
+    }
+}
+
+/// What a command says as JSON, by namespec, after Python has read it too.
+#[track_caller]
+fn told(home: &Home, words: &str, code: i32) -> Vec<(String, Json)> {
+    let out = ctl(home, words);
+    assert_eq!((out.code, out.stderr.as_str()), (Some(code), ""), "{out:?}");
+    home.write("told.json", &out.stdout);
+    let mut python = std::process::Command::new("python3");
+    python.args(["-m", "json.tool"]).arg(home.path("told.json")).stdout(std::process::Stdio::null());
+    assert!(python.status().unwrap().success(), "{}", out.stdout);
+    let all: Vec<Json> = serde_json::from_str(&out.stdout).unwrap();
+    all.into_iter().map(|one| (one["namespec"].as_str().unwrap().to_owned(), one)).collect()
+}
+
+const STATES: &str = "\
+[program:up]\ncommand=%(here)s/puppet\nstartsecs=0\nstderr_logfile=NONE\n
+[program:failed]\ncommand=%(here)s/missing\nstartretries=0\n
+[program:over]\ncommand=%(here)s/puppet\nstartsecs=0\nautorestart=false\n
+[program:never]\ncommand=/bin/cat\nautostart=false\ndirectory=/usr\npriority=7\n
+";
+
+fn in_states(subject: Subject) -> Daemon {
+    let daemon = Daemon::start(subject, STATES);
+    daemon.await_state("up", "RUNNING");
+    daemon.await_state("over", "RUNNING");
+    daemon.tell("over", "exit 3");
+    daemon.await_state("over", "EXITED");
+    daemon.await_state("failed", "FATAL");
+    daemon
+}
+
+#[test]
+fn status_is_told_to_programs() {
+    for subject in DAEMONS {
+        let daemon = in_states(subject);
+        let home = &daemon.home;
+        let all = told(home, "status --json", 3);
+        let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["failed", "never", "over", "up"]);
+        let [failed, never, over, up] = [0, 1, 2, 3].map(|at| &all[at].1);
+        assert_eq!(up["pid"], daemon.pid_of("up"));
+        assert!(up["uptime_seconds"].is_i64() && up["start"].as_str().unwrap().ends_with('Z'), "{up}");
+        assert_eq!(over["exitstatus"], 3);
+        assert_eq!((&over["stop_epoch"].is_i64(), &over["pid"]), (&true, &Json::Null));
+        assert_eq!((&failed["state"], &failed["state_code"]), (&"FATAL".into(), &200.into()));
+        assert!(failed["spawnerr"].as_str().unwrap().starts_with("can't find command"), "{failed}");
+        assert_eq!((&never["start"], &never["description"]), (&Json::Null, &"Not started".into()));
+        let ours = subject == Subject::Ours;
+        assert_eq!(never["directory"], if ours { "/usr".into() } else { Json::Null });
+        assert_eq!(up["memory_bytes"].is_i64(), ours, "{up}");
+        assert_eq!(told(home, "status u* --json", 0).len(), 1);
+    }
+}
+
+#[test]
+fn problems_of_a_status_for_programs_are_told_to_people() {
+    for subject in DAEMONS {
+        let daemon = in_states(subject);
+        let out = ctl(&daemon.home, "status --json up nope no:* x*");
+        assert_eq!(out.code, Some(4));
+        assert_eq!(
+            out.stderr,
+            "x*: ERROR (no such process)\nnope: ERROR (no such process)\nno: ERROR (no such group)\n"
+        );
+        assert_eq!(serde_json::from_str::<Vec<Json>>(&out.stdout).unwrap().len(), 1);
+        ctl(&daemon.home, "status --jsonn").says(4, "--jsonn: ERROR (no such process)\n");
+    }
+    let alone = Home::with(Subject::Ours, "");
+    ctl(&alone, "status --json").complains(4, "unix://<DIR>/s no such file\n");
+    ctl(&alone, "avail --json").complains(1, "error: unix://<DIR>/s no such file\n");
+}
+
+#[test]
+fn what_is_configured_is_told_to_programs() {
+    for subject in DAEMONS {
+        let daemon = in_states(subject);
+        let all = told(&daemon.home, "avail --json", 0);
+        let (name, never) = &all[1];
+        assert_eq!(name, "never");
+        for (member, expected) in [
+            ("command", Json::from("/bin/cat")),
+            ("directory", "/usr".into()),
+            ("inuse", true.into()),
+            ("autostart", false.into()),
+            ("process_prio", 7.into()),
+            ("exitcodes", json!([0])),
+            ("serverurl", Json::Null),
+        ] {
+            assert_eq!(never[member], expected, "{subject:?} {member}: {never}");
+        }
+        ctl(&daemon.home, "avail --jsonn").says(
+            1,
+            "Error: avail accepts no arguments\navail\t\t\tDisplay all configured processes\n\
+             avail --json\t\tThe same as JSON, for programs\n",
+        );
     }
 }

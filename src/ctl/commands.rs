@@ -1,7 +1,7 @@
 //! THE TABLE of commands: one row gives the name, the help and what it does.
 
 use super::session::Session;
-use super::{configuration, logs, processes};
+use super::{configuration, flags, logs, processes, status};
 
 /// A command.
 pub struct Command {
@@ -123,7 +123,7 @@ pub const COMMANDS: &[Command] = &[
         name: "status",
         help: "status <name>\t\tGet status for a single process\nstatus <gname>:*\tGet status for all processes in a group\nstatus <name> <name>\tGet status for multiple named processes\nstatus\t\t\tGet all process status info",
         words: Words::Processes,
-        run: processes::status,
+        run: status::status,
     },
     Command {
         name: "stop",
@@ -157,7 +157,7 @@ const WIDTH: usize = 80;
 fn help(session: &mut Session<'_>, words: &[&str]) {
     let Some(topic) = words.first() else { return list(session) };
     match find(topic) {
-        Some(command) => session.say(format_args!("{}", command.help)),
+        Some(command) => session.say(format_args!("{}{}", command.help, flags::help(command.name))),
         None => session.say(format_args!("*** No help on {topic}")),
     }
 }

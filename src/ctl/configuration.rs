@@ -1,6 +1,8 @@
 //! reread, update, add, remove, avail, reload, shutdown, version.
 
 use super::client::CallError;
+use super::flags::Told;
+use super::json;
 use super::session::{Session, exit, field, items, namespec, number, text};
 use crate::config::error::{Diagnostic, Severity, render};
 use crate::wire::xmlrpc::Value;
@@ -190,10 +192,16 @@ fn group_call(session: &mut Session<'_>, method: &str, name: &str) -> bool {
 }
 
 pub(super) fn avail(session: &mut Session<'_>, words: &[&str]) {
-    if !takes_nothing(session, words, "avail") {
+    let told = Told::read("avail", words);
+    if !takes_nothing(session, &told.words, "avail") {
         return;
     }
     match session.call("getAllConfigInfo", Vec::new()) {
+        Ok(configs) if told.has("--json") => {
+            let configs = items(configs);
+            let all: Vec<&Value> = configs.iter().collect();
+            return session.out.push_str(&json::array(json::AVAIL, &all));
+        }
         Ok(configs) => {
             let is = |config: &Value, name: &str| matches!(config.member(name), Some(Value::Bool(true)));
             for config in items(configs) {
@@ -208,6 +216,9 @@ pub(super) fn avail(session: &mut Session<'_>, words: &[&str]) {
             fail(session, format_args!("ERROR: supervisor shutting down"));
         }
         Err(error) => session.problem(&error),
+    }
+    if told.has("--json") {
+        session.complain_instead();
     }
 }
 

@@ -7,10 +7,13 @@ pub mod client;
 pub mod commands;
 pub mod complete;
 mod configuration;
+pub mod flags;
+pub mod json;
 mod logs;
 mod patterns;
 mod processes;
 mod session;
+mod status;
 
 #[cfg(test)]
 mod tests;

@@ -1,15 +1,13 @@
-//! status, start, stop, restart, signal, pid.
+//! start, stop, restart, signal, pid.
 
 use super::client::CallError;
-use super::patterns::{expand, expand_among};
+use super::patterns::expand;
 use super::session::{Session, exit, field, items, namespec, number, text};
 use crate::api::Target;
 use crate::wire::xmlrpc::Value;
 
-const STOPPED_STATES: [&str; 4] = ["STOPPED", "EXITED", "FATAL", "UNKNOWN"];
-
 /// Names to print for what was asked: the group alone for a group form.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     match Target::from_namespec(name) {
         Target::Group(group) => group,
         Target::Process(name) => name.to_string(),
@@ -17,57 +15,8 @@ fn shown(name: &str) -> String {
     }
 }
 
-fn is_group(name: &str) -> bool {
+pub(super) fn is_group(name: &str) -> bool {
     matches!(Target::from_namespec(name), Target::Group(_))
-}
-
-pub(super) fn status(session: &mut Session<'_>, names: &[&str]) {
-    if !session.is_up() {
-        if session.code != exit::GENERIC {
-            session.code = exit::STATUS_UNKNOWN;
-        }
-        return;
-    }
-    let all = match session.call("getAllProcessInfo", Vec::new()) {
-        Ok(infos) => items(infos),
-        Err(error) => return session.problem(&error),
-    };
-    let mut lines: Vec<&Value> = Vec::new();
-    if names.is_empty() || names.contains(&"all") {
-        lines.extend(&all);
-    } else {
-        for name in &expand_among(session, &all, names, exit::STATUS_UNKNOWN) {
-            let target = Target::from_namespec(name);
-            let wanted = |info: &&Value| match &target {
-                Target::Group(group) => field(info, "group") == group,
-                Target::Process(name) => {
-                    field(info, "group") == name.group && field(info, "name") == name.process
-                }
-                Target::All => true,
-            };
-            let before = lines.len();
-            lines.extend(all.iter().filter(wanted));
-            if lines.len() == before {
-                let (name, kind) =
-                    if is_group(name) { (shown(name), "group") } else { (name.clone(), "process") };
-                session.say(format_args!("{name}: ERROR (no such {kind})"));
-                session.code = exit::STATUS_UNKNOWN;
-            }
-        }
-    }
-    show(session, &lines);
-}
-
-fn show(session: &mut Session<'_>, infos: &[&Value]) {
-    let names: Vec<String> = infos.iter().map(|info| namespec(info)).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(30) + 3;
-    for (name, info) in names.iter().zip(infos) {
-        let (state, description) = (field(info, "statename"), field(info, "description"));
-        session.say(format_args!("{name:<width$}{state:<10}{description}"));
-        if STOPPED_STATES.contains(&state) {
-            session.code = exit::STATUS_NOT_RUNNING;
-        }
-    }
 }
 
 /// A verb: its methods, and its words.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, BufRead, Write};
 
 use super::client::{CallError, Rpc};
-use super::commands;
+use super::{commands, flags};
 use crate::api::API_VERSION;
 use crate::wire::xmlrpc::Value;
 
@@ -104,6 +104,12 @@ impl<'r> Session<'r> {
         let _ = writeln!(self.warnings, "{text}");
     }
 
+    /// What was said so far goes to stderr: what reads stdout expects something else.
+    pub(super) fn complain_instead(&mut self) {
+        let told = std::mem::take(&mut self.out);
+        self.warnings.push_str(&told);
+    }
+
     pub(super) fn say(&mut self, line: std::fmt::Arguments<'_>) {
         let _ = writeln!(self.out, "{line}");
     }
@@ -129,8 +135,7 @@ impl<'r> Session<'r> {
     pub(super) fn usage(&mut self, text: &str, command: &str, code: u8) {
         self.say(format_args!("Error: {text}"));
         if let Some(command) = commands::find(command) {
-            self.out.push_str(command.help);
-            self.out.push('\n');
+            self.say(format_args!("{}{}", command.help, flags::help(command.name)));
         }
         self.code = code;
     }

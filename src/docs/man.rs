@@ -6,6 +6,7 @@ use crate::api::VERSION;
 use crate::cli::{self, Opt};
 use crate::config::options::{OptionRow, SECTIONS, wrapped};
 use crate::ctl::commands::{COMMANDS, Command};
+use crate::ctl::flags;
 
 const HEAD: &str =
     ".\\\" Made from the tables of options and commands and from src/docs/pages; do not edit.\n";
@@ -64,7 +65,8 @@ fn write_switch(text: &mut String, option: &Opt) {
 
 /// The lines of its help: each a form and what it does, parted by tabs. A line without a form goes on with the one before it.
 fn write_command(text: &mut String, command: &Command) {
-    for line in command.help.lines().filter(|line| *line != "Ex:") {
+    let help = command.help.to_owned() + &flags::help(command.name);
+    for line in help.lines().filter(|line| *line != "Ex:") {
         match line.split_once('\t').map(|(form, does)| (form.trim(), does.trim())) {
             Some(("", does)) => {
                 let _ = writeln!(text, "{}", escaped(does));

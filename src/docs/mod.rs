@@ -1,6 +1,6 @@
 //! The manual pages and the completions for shells, made from the tables and kept in `docs/`.
 //!
-//! *May import:* api, cli, config::options, ctl::commands. *Invariants:* pure; what is kept is what is made.
+//! *May import:* api, cli, config::options, ctl::{commands, flags}. *Invariants:* pure; what is kept is what is made.
 //! *Tested:* `docs::tests` holds the files in `docs/` against what is made, and writes them for `make docs`; `tests/documents.rs` has real
 //! shells and real readers of manuals try them.
 

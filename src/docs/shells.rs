@@ -3,6 +3,7 @@
 use crate::api::Signal;
 use crate::cli::{self, Opt};
 use crate::ctl::commands::{COMMANDS, Command, Words};
+use crate::ctl::flags;
 
 /// A program whose words are completed.
 #[derive(Clone, Copy)]
@@ -51,7 +52,10 @@ pub fn bash(program: Program) -> String {
         Some(format!("        {}) {how} ;;", spellings(option).join(" | ")))
     });
     let arguments = commands.iter().filter_map(|command| {
-        Some(format!("        {}) {} ;;", command.name, bash_words(name, command.words)?))
+        let flags: Vec<&str> = flags::of(command.name).map(|flag| flag.word).collect();
+        let flags =
+            (!flags.is_empty()).then(|| format!("[[ $cur != -* ]] || _{name}_add {}", flags.join(" ")));
+        alternatives(command, [flags, bash_words(name, command.words)]).map(|how| format!("        {how}"))
     });
     let all_options: Vec<String> = options.iter().flat_map(spellings).collect();
     let names: Vec<&str> = commands.iter().map(|command| command.name).collect();
@@ -90,27 +94,40 @@ pub fn zsh(program: Program) -> String {
         format!("        '{}:{}'", command.name, quoted(&summary(command)).replace(':', "\\:"))
     });
     let arguments = commands.iter().filter_map(|command| {
-        let how = match command.words {
-            Words::Nothing => return None,
-            Words::Topic => format!("((CURRENT > 2)) || compadd -- {}", command_names()),
-            Words::Processes => format!("_{name}_names targets"),
-            Words::Groups => format!("_{name}_names groups"),
-            Words::SignalAndProcesses => {
-                format!("if ((CURRENT == 2)); then compadd -- {}; else _{name}_names targets; fi", signals())
-            }
-            Words::Log => {
-                format!(
-                    "compadd -- -f; _{name}_names processes; ((CURRENT == 2)) || compadd -- stdout stderr"
-                )
-            }
-            Words::MainLog => "compadd -- -f".to_owned(),
+        let (valued, plain): (Vec<_>, Vec<_>) =
+            flags::of(command.name).map(|flag| flag.word).partition(|word| word.ends_with('='));
+        let add = |how: &str, words: Vec<&str>| {
+            (!words.is_empty()).then(|| format!("compadd {how}-- {}", words.join(" ")))
         };
-        Some(format!("                ({}) {how} ;;", command.name))
+        let all = [add("", plain), add("-S '' ", valued), zsh_words(name, command.words)];
+        alternatives(command, all).map(|how| format!("                ({how}"))
     });
     filled(include_str!("shells/supervisor.zsh"), program)
         .replace("@ZSH_OPTIONS@", &rows.join(" \\\n"))
         .replace("@ZSH_COMMANDS@", &lines(summaries))
         .replace("@ZSH_ARGUMENTS@", &lines(arguments))
+}
+
+fn zsh_words(name: &str, words: Words) -> Option<String> {
+    Some(match words {
+        Words::Nothing => return None,
+        Words::Topic => format!("((CURRENT > 2)) || compadd -- {}", command_names()),
+        Words::Processes => format!("_{name}_names targets"),
+        Words::Groups => format!("_{name}_names groups"),
+        Words::SignalAndProcesses => {
+            format!("if ((CURRENT == 2)); then compadd -- {}; else _{name}_names targets; fi", signals())
+        }
+        Words::Log => {
+            format!("compadd -- -f; _{name}_names processes; ((CURRENT == 2)) || compadd -- stdout stderr")
+        }
+        Words::MainLog => "compadd -- -f".to_owned(),
+    })
+}
+
+/// A branch of a `case`, of bash and zsh.
+fn alternatives(command: &Command, hows: impl IntoIterator<Item = Option<String>>) -> Option<String> {
+    let hows: Vec<String> = hows.into_iter().flatten().collect();
+    (!hows.is_empty()).then(|| format!("{}) {} ;;", command.name, hows.join("; ")))
 }
 
 /// `'(-c --configuration)'{-c+,--configuration=}'[help]:FILENAME:_files'`
@@ -180,7 +197,14 @@ fn fish_words(name: &str, command: &Command) -> Vec<String> {
     let first = format!("; and test (__{name}_count) -eq 0");
     let later = format!("; and test (__{name}_count) -gt 0");
     let names = |kind: &str| format!("-a '(__{name}_names {kind})'");
-    match command.words {
+    let flags = flags::of(command.name).map(|flag| {
+        let (long, how) = match flag.word.trim_start_matches('-').strip_suffix('=') {
+            Some(long) => (long, " -x"),
+            None => (flag.word.trim_start_matches('-'), ""),
+        };
+        format!("{} -l {long}{how} -d '{}'", when(""), fish_quoted(flag.help))
+    });
+    let words = match command.words {
         Words::Nothing => Vec::new(),
         Words::Topic => vec![format!("{} -a '{}'", when(&first), command_names())],
         Words::Processes => vec![format!("{} {}", when(""), names("targets"))],
@@ -195,7 +219,8 @@ fn fish_words(name: &str, command: &Command) -> Vec<String> {
             format!("{} -a 'stdout stderr'", when(&later)),
         ],
         Words::MainLog => vec![format!("{} -s f -d 'follow'", when(""))],
-    }
+    };
+    flags.chain(words).collect()
 }
 
 /// What every script has; without the parts about commands where there are none.
