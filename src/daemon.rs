@@ -25,9 +25,11 @@ use crate::runtime::children::Surroundings;
 use crate::runtime::driver::{self, Fact, Loader, Parts};
 use crate::runtime::handle::{About, Findings, Supervisor};
 use crate::runtime::signals::Signals;
+use crate::system::cgroup::{NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
 use crate::system::{clock, daemonize, files, user};
+use crate::systemd::notify::ServiceManager;
 
 /// A usage, configuration or start-up error.
 const USAGE: u8 = 2;
@@ -99,11 +101,11 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     if parsed.get("check").is_some() {
         return examine(program, args, &invocation, parsed.get("format"));
     }
-    let mut supervision = None;
+    let mut footing = Footing { supervision: None, cgroups: Tree::take() };
     loop {
         let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error))?;
         let ended =
-            serve_once(&invocation, loaded, &mut supervision).map_err(|text| usage_error(program, &text))?;
+            serve_once(&invocation, loaded, &mut footing).map_err(|text| usage_error(program, &text))?;
         if ended != SupervisorState::Restarting {
             return Ok(ExitCode::SUCCESS);
         }
@@ -207,8 +209,15 @@ fn read(invocation: &Invocation) -> Result<Loaded, error::LoadError> {
     load::load(&OsMachine, &invocation.file, &invocation.overrides)
 }
 
-/// What outlives a restart: the loop's means, and the signals that come between two lives. Made after the daemon has
-/// left the terminal, because it does not survive a fork.
+/// What outlives a restart.
+struct Footing {
+    supervision: Option<Supervision>,
+    /// Where each program gets a cgroup of its own.
+    cgroups: Result<Tree, NoTree>,
+}
+
+/// The loop's means, and the signals that come between two lives. Made after the daemon has left the terminal, because it
+/// does not survive a fork.
 type Supervision = (Runtime, Signals);
 
 /// From here on no signal ends us; whoever reads the pidfile may send some.
@@ -240,15 +249,19 @@ fn open_sockets(spec: &DaemonSpec) -> Result<Opened, String> {
 fn serve_once(
     invocation: &Invocation,
     loaded: Loaded,
-    supervision: &mut Option<Supervision>,
+    footing: &mut Footing,
 ) -> Result<SupervisorState, String> {
-    let first = supervision.is_none();
+    let first = footing.supervision.is_none();
     // While we are whom the service manager started: to look at everything in everybody's place.
     let found = findings(&loaded);
     let spec = loaded.daemon;
     let mut lines: Vec<(Level, String)> = Vec::new();
     if first {
+        if let (Ok(tree), Some(user)) = (&footing.cgroups, &spec.user) {
+            tree.give_to(user.uid);
+        }
         lines.push(become_user(&spec)?);
+        lines.extend(footing.cgroups.as_ref().err().map(without_cgroups));
     }
     lines.extend(found.iter().map(|finding| (Level::Warn, finding.line())));
     lines.extend(loaded.infos.into_iter().map(|text| (Level::Info, text)));
@@ -267,9 +280,11 @@ fn serve_once(
         Some(daemonize::daemonize().map_err(|error| format!("can't daemonize: {error}"))?)
     };
     settle_in(&spec)?;
-    let supervision = match supervision {
+    let supervision = match &mut footing.supervision {
         Some(supervision) => supervision,
-        None => supervision.insert(begin().map_err(|error| format!("can't listen to signals: {error}"))?),
+        supervision => {
+            supervision.insert(begin().map_err(|error| format!("can't listen to signals: {error}"))?)
+        }
     };
     let log = open_log(&spec)?;
     if !spec.nocleanup {
@@ -292,7 +307,8 @@ fn serve_once(
     } else {
         log.line(Level::Critical, format!("could not write pidfile {}", spec.pidfile.display()));
     }
-    let configured = Configured { groups: loaded.groups, found };
+    let cgroups = footing.cgroups.as_ref().ok().cloned();
+    let configured = Configured { groups: loaded.groups, found, cgroups };
     let ended = loops(invocation, &spec, configured, opened.listeners, log, supervision);
     drop(opened.files);
     if wrote_pid {
@@ -307,6 +323,15 @@ fn become_user(spec: &DaemonSpec) -> Result<(Level, String), String> {
         None if nix::unistd::Uid::effective().is_root() => Ok((Level::Critical, ROOT_WARNING.to_owned())),
         None => Ok((Level::Debug, "no user is configured".to_owned())),
     }
+}
+
+/// Told aloud where there is somebody to mend it: the administrator of a service.
+fn without_cgroups(why: &NoTree) -> (Level, String) {
+    let level = if ServiceManager::is_ours() { Level::Warn } else { Level::Debug };
+    let text = format!(
+        "programs get no cgroups of their own, and what leaves their process group outlives them: {why}"
+    );
+    (level, text)
 }
 
 fn settle_in(spec: &DaemonSpec) -> Result<(), String> {
@@ -371,6 +396,7 @@ fn server_url(servers: &[ServerSpec]) -> Option<String> {
 struct Configured {
     groups: Vec<GroupSpec>,
     found: Vec<error::Diagnostic>,
+    cgroups: Option<Tree>,
 }
 
 /// What reads the configuration again: says in the main log what is odd about it that was not so before, and keeps all of
@@ -434,6 +460,7 @@ fn loops(
         strip_ansi: spec.strip_ansi,
         repeat_output: spec.loglevel <= Level::Debug,
         nofile_soft: invocation.nofile_soft,
+        cgroups: configured.cgroups,
     };
     let parts = Parts { desk, plane, facts, teller, log, loader, serve, surroundings, reap_strangers };
     let (runtime, signals) = supervision;

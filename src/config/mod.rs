@@ -12,6 +12,7 @@ pub mod error;
 pub mod expand;
 mod fcgi;
 pub mod ini;
+pub mod limits;
 mod listener;
 pub mod load;
 pub mod machine;

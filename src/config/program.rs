@@ -7,8 +7,10 @@ use super::expand::Value;
 use super::load::Context;
 use super::reader::Reader;
 use super::section::Section;
-use super::spec::{AutoRestart, DaemonSpec, GroupKind, GroupSpec, LogSpec, LogTarget, ProcessSpec};
-use super::{environment, fcgi, listener, value};
+use super::spec::{
+    AutoRestart, DaemonSpec, GroupKind, GroupSpec, Leftovers, LogSpec, LogTarget, ProcessSpec,
+};
+use super::{environment, fcgi, limits, listener, value};
 use crate::api::{ProcessName, Signal};
 
 /// What has no `priority=`.
@@ -188,6 +190,8 @@ fn common(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec) -> ProcessSpec {
         environment: daemon.environment.clone(),
         serverurl,
         socket: None,
+        leftovers: reader.parse("leftovers", Leftovers::Kill, value::leftovers),
+        limits: limits::read(reader),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::Limits;
 pub use crate::api::AutoRestart;
 use crate::api::{EventKind, Level, Signal};
 
@@ -141,6 +142,16 @@ pub struct PoolSpec {
     pub buffer_size: usize,
 }
 
+/// `leftovers=`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leftovers {
+    /// `kill`: what a process has started ends with it.
+    #[default]
+    Kill,
+    /// `leave`: as with Supervisor, whoever survives the process goes on.
+    Leave,
+}
+
 /// What should run as one process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSpec {
@@ -187,6 +198,12 @@ pub struct ProcessSpec {
     /// The listening socket that it finds as its stdin, shared with every process that names the same.
     #[serde(default)]
     pub socket: Option<SocketSpec>,
+    /// What becomes of what it has started when it ends.
+    #[serde(default)]
+    pub leftovers: Leftovers,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 /// `socket=` of an `[fcgi-program:x]`, and what belongs to it.

@@ -2,7 +2,7 @@
 
 use super::ini::is_space;
 use super::machine::Machine;
-use super::spec::AutoRestart;
+use super::spec::{AutoRestart, Leftovers};
 use crate::api::{Level, Signal};
 
 /// Python's `repr()` of a text, as Supervisor's messages quote it.
@@ -194,6 +194,18 @@ pub fn auto_restart(text: &str) -> Result<AutoRestart, String> {
         Ok(false) => Ok(AutoRestart::Never),
         Err(_) if lower == "unexpected" => Ok(AutoRestart::Unexpected),
         Err(_) => Err(format!("invalid 'autorestart' value {}", repr(&lower))),
+    }
+}
+
+/// `kill` or `leave`, in any case.
+///
+/// # Errors
+/// `not one of kill and leave: '…'`
+pub fn leftovers(text: &str) -> Result<Leftovers, String> {
+    match text.trim().to_lowercase().as_str() {
+        "kill" => Ok(Leftovers::Kill),
+        "leave" => Ok(Leftovers::Leave),
+        _ => Err(format!("not one of kill and leave: '{text}'")),
     }
 }
 

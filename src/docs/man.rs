@@ -95,10 +95,12 @@ fn write_sections(text: &mut String) {
         let name =
             if section.name.ends_with(':') { format!("{}x", section.name) } else { section.name.to_owned() };
         let _ = write!(text, ".SH [{}]\n{}\n", escaped(&name), escaped(section.doc));
-        for option in section.options.first().copied().unwrap_or_default() {
+        let is_program = section.name == "program:";
+        let own = if is_program { section.options } else { section.options.get(..1).unwrap_or_default() };
+        for option in own.iter().copied().flatten() {
             write_option(text, option);
         }
-        if section.options.len() > 1 {
+        if section.options.len() > own.len() {
             text.push_str(".PP\nAnd every option of [program:x].\n");
         }
     }

@@ -83,6 +83,18 @@ pub enum Effect {
         /// To be answered.
         errand: Option<Errand>,
     },
+    /// Send a signal to everything that an ended process has left behind; `Emptied` tells when nothing is left.
+    SignalLeftovers {
+        /// Whose.
+        id: ProcessId,
+        /// What.
+        signal: Signal,
+    },
+    /// Kill everything that an ended process has left behind, at once.
+    KillLeftovers {
+        /// Whose.
+        id: ProcessId,
+    },
     /// Read the configuration; answer `Loaded`.
     Load {
         /// To be answered.

@@ -55,6 +55,11 @@ pub enum Input {
         /// What else is known of it.
         evidence: Evidence,
     },
+    /// Nothing is left of what a process had started.
+    Emptied {
+        /// Whose.
+        id: ProcessId,
+    },
     /// A signal of a stop could not be sent (other than ESRCH).
     SignalFailed {
         /// To whom.
@@ -107,4 +112,6 @@ pub struct Evidence {
     pub advice: Option<String>,
     /// What it wrote last.
     pub last_words: Option<String>,
+    /// Something that it started is still there.
+    pub leftovers: bool,
 }

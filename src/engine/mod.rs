@@ -21,6 +21,7 @@ mod effect;
 mod group;
 mod input;
 mod ledger;
+mod leftovers;
 mod listener;
 mod pool;
 mod process;
@@ -124,6 +125,7 @@ impl Engine {
             Input::Spawned { id, pid } => self.spawned(now, id, pid),
             Input::SpawnFailed { id, reason, help } => self.spawn_failed(now, id, reason, &help),
             Input::Exited { id, status, evidence } => self.exited(now, id, status, evidence),
+            Input::Emptied { id } => self.emptied(now, id),
             Input::SignalFailed { id, problem } => self.signal_failed(id, problem),
             Input::Done { errand, outcome } => self.errand_done(now, errand, outcome),
             Input::Loaded { errand, outcome } => self.loaded(now, errand, outcome),

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::Waiter;
 use super::listener::Listener;
-use crate::api::{Dropped, Mono, ProcessDetails, ProcessInfo, ProcessName, ProcessState, WallSecs};
+use crate::api::{
+    Dropped, Mono, ProcessDetails, ProcessInfo, ProcessName, ProcessState, WaitStatus, WallSecs,
+};
 use crate::config::spec::{LogTarget, ProcessSpec};
 
 /// Names a process for as long as its group is active; never used again.
@@ -20,6 +22,11 @@ pub struct ProcessId(pub u64);
 pub enum Phase {
     /// Never started, or stopped by request.
     Stopped,
+    /// To be forked when nothing of its last instance is left.
+    Clearing {
+        /// It is not to be forked at all.
+        stop: bool,
+    },
     /// Its fork was ordered.
     Spawning {
         /// It is to be stopped as soon as it has a pid.
@@ -43,6 +50,13 @@ pub enum Phase {
         pid: i32,
         /// When SIGKILL is due.
         kill_at: Mono,
+    },
+    /// Stopped, but for what it has left behind.
+    Emptying {
+        /// The pid that it had.
+        pid: i32,
+        /// How it ended.
+        status: WaitStatus,
     },
     /// Waits for its next try.
     Backoff {
@@ -90,6 +104,9 @@ pub struct Process {
     /// Why it failed, for people; `None` when all is well.
     #[serde(default)]
     pub diagnosis: Option<String>,
+    /// When what its last instance has left behind is killed; `None`: nothing is left, or nobody minds.
+    #[serde(default)]
+    pub emptying: Option<Mono>,
     /// Its log files have names.
     pub prepared: bool,
     /// File of its stdout.
@@ -136,6 +153,7 @@ impl Process {
             exitstatus: None,
             spawnerr: None,
             diagnosis: None,
+            emptying: None,
             listener: None,
             launch_waiters: Vec::new(),
             start_waiters: Vec::new(),
@@ -149,9 +167,11 @@ impl Process {
     pub fn state(&self) -> ProcessState {
         match self.phase {
             Phase::Stopped => ProcessState::Stopped,
-            Phase::Spawning { .. } | Phase::Starting { .. } => ProcessState::Starting,
+            Phase::Clearing { .. } | Phase::Spawning { .. } | Phase::Starting { .. } => {
+                ProcessState::Starting
+            }
             Phase::Running { .. } => ProcessState::Running,
-            Phase::Stopping { .. } => ProcessState::Stopping,
+            Phase::Stopping { .. } | Phase::Emptying { .. } => ProcessState::Stopping,
             Phase::Backoff { .. } => ProcessState::Backoff,
             Phase::Exited { .. } => ProcessState::Exited,
             Phase::Fatal => ProcessState::Fatal,
@@ -166,7 +186,9 @@ impl Process {
             Phase::Starting { pid, .. } | Phase::Running { pid } | Phase::Stopping { pid, .. } => Some(pid),
             Phase::Unknown { pid } => pid,
             Phase::Stopped
+            | Phase::Clearing { .. }
             | Phase::Spawning { .. }
+            | Phase::Emptying { .. }
             | Phase::Backoff { .. }
             | Phase::Exited { .. }
             | Phase::Fatal => None,
@@ -178,7 +200,7 @@ impl Process {
     pub fn deadline(&self) -> Option<Mono> {
         let live = matches!(self.phase, Phase::Starting { .. } | Phase::Running { .. });
         let penance = self.listener.as_ref().filter(|_| live).and_then(|listener| listener.restart_at);
-        self.phase_deadline().into_iter().chain(penance).min()
+        self.phase_deadline().into_iter().chain(penance).chain(self.emptying).min()
     }
 
     /// When something is due, by the phase alone.
@@ -189,7 +211,9 @@ impl Process {
             Phase::Stopping { kill_at, .. } => Some(kill_at),
             Phase::Backoff { until } => Some(until),
             Phase::Stopped
+            | Phase::Clearing { .. }
             | Phase::Spawning { .. }
+            | Phase::Emptying { .. }
             | Phase::Running { .. }
             | Phase::Exited { .. }
             | Phase::Fatal

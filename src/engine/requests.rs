@@ -205,14 +205,18 @@ impl Engine {
         };
         let name = process.name.to_string();
         match process.phase {
-            Phase::Stopping { .. } | Phase::Spawning { stop: true } => {
+            Phase::Stopping { .. }
+            | Phase::Emptying { .. }
+            | Phase::Clearing { stop: true }
+            | Phase::Spawning { stop: true } => {
                 process.start_after_stop.push((waiter, wait));
             }
             Phase::Unknown { pid: Some(_) } => {
                 let fault = unknown_state(Some(process));
                 self.settle(waiter, Err(fault));
             }
-            Phase::Spawning { .. }
+            Phase::Clearing { .. }
+            | Phase::Spawning { .. }
             | Phase::Starting { .. }
             | Phase::Running { .. }
             | Phase::Backoff { .. } => {
@@ -238,7 +242,8 @@ impl Engine {
     fn stop_one(&mut self, now: Now, id: ProcessId, wait: bool, waiter: Waiter) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let name = process.name.clone();
-        if !process.state().is_running() || matches!(process.phase, Phase::Spawning { stop: true }) {
+        let doomed = matches!(process.phase, Phase::Clearing { stop: true } | Phase::Spawning { stop: true });
+        if doomed || !process.state().is_running() {
             self.settle(waiter, Err(Fault::new(FaultCode::NotRunning, name.to_string())));
             return;
         }
@@ -246,6 +251,7 @@ impl Engine {
         process.stop_waiters.push(now_waiter);
         match process.phase.clone() {
             Phase::Backoff { .. } => self.stop_in_backoff(now, id),
+            Phase::Clearing { .. } => process.phase = Phase::Clearing { stop: true },
             Phase::Spawning { .. } => process.phase = Phase::Spawning { stop: true },
             Phase::Starting { pid, .. } | Phase::Running { pid } => {
                 self.stop_live(now, id, pid);
@@ -255,6 +261,7 @@ impl Engine {
             }
             Phase::Stopped
             | Phase::Stopping { .. }
+            | Phase::Emptying { .. }
             | Phase::Exited { .. }
             | Phase::Fatal
             | Phase::Unknown { .. } => {}

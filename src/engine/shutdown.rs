@@ -95,10 +95,12 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&id) else { return };
         match process.phase {
             Phase::Starting { pid, .. } | Phase::Running { pid } => self.stop_live(now, id, pid),
+            Phase::Clearing { .. } => process.phase = Phase::Clearing { stop: true },
             Phase::Spawning { .. } => process.phase = Phase::Spawning { stop: true },
             Phase::Stopped
             | Phase::Backoff { .. }
             | Phase::Stopping { .. }
+            | Phase::Emptying { .. }
             | Phase::Exited { .. }
             | Phase::Fatal
             | Phase::Unknown { .. } => {}

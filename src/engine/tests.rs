@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::api::{FaultCode, Level, Request, Signal, Target, WaitStatus, WallSecs};
-use crate::config::spec::{AutoRestart, GroupKind, LogSpec, LogTarget, ProcessSpec};
+use crate::config::limits::Limits;
+use crate::config::spec::{AutoRestart, GroupKind, Leftovers, LogSpec, LogTarget, ProcessSpec};
 
 pub(super) fn program(name: &str) -> ProcessSpec {
     let log = LogSpec {
@@ -38,6 +39,8 @@ pub(super) fn program(name: &str) -> ProcessSpec {
         environment: BTreeMap::new(),
         serverurl: None,
         socket: None,
+        leftovers: Leftovers::Kill,
+        limits: Limits::default(),
     }
 }
 
@@ -99,6 +102,8 @@ impl World {
                 self.said.push(format!("{signal} to {}{pid}", if group { "group " } else { "" }));
                 return errand.map(|errand| Input::Done { errand, outcome: Ok(()) });
             }
+            Effect::SignalLeftovers { signal, .. } => self.said.push(format!("{signal} to leftovers")),
+            Effect::KillLeftovers { .. } => self.said.push("leftovers killed".to_owned()),
             Effect::Finish(state) => self.said.push(format!("finish {}", state.name())),
             _ => {}
         }
@@ -120,9 +125,21 @@ impl World {
         self.tell(Input::Request { ticket: Ticket(self.next_ticket), request });
     }
 
+    fn id(&self, name: &str) -> ProcessId {
+        self.engine.processes().find(|p| p.name.process == name).expect("a known name").id
+    }
+
     fn exit(&mut self, name: &str, status: WaitStatus) {
-        let process = self.engine.processes().find(|p| p.name.process == name).expect("a known name");
-        self.tell(Input::Exited { id: process.id, status, evidence: Evidence::default() });
+        self.tell(Input::Exited { id: self.id(name), status, evidence: Evidence::default() });
+    }
+
+    fn exit_leaving(&mut self, name: &str, status: WaitStatus) {
+        let evidence = Evidence { leftovers: true, ..Evidence::default() };
+        self.tell(Input::Exited { id: self.id(name), status, evidence });
+    }
+
+    fn empty(&mut self, name: &str) {
+        self.tell(Input::Emptied { id: self.id(name) });
     }
 
     fn state(&self, name: &str) -> &'static str {
@@ -206,6 +223,57 @@ fn a_program_that_ignores_the_stop_signal_is_killed_after_stopwaitsecs_again_and
     world.pass(SECOND * 4);
     let kill = ["killing 'deaf' (100) with SIGKILL", "SIGKILL to group 100"];
     assert_eq!(world.said(), [kill, kill].concat());
+}
+
+#[test]
+fn a_stop_is_over_when_nothing_is_left() {
+    let mut world = World::new(vec![group("x", 999, vec![program("x")])]);
+    world.pass(SECOND);
+    world.ask(stop("x", true));
+    world.said();
+    world.exit_leaving("x", WaitStatus::Exited(0));
+    assert_eq!(world.said(), ["'x' has left processes behind, sending them SIGTERM", "SIGTERM to leftovers"]);
+    assert_eq!(world.state("x"), "STOPPING");
+    world.pass(SECOND * 10);
+    assert_eq!(world.said(), ["killing what 'x' has left behind with SIGKILL", "leftovers killed"]);
+    world.empty("x");
+    assert_eq!(world.said(), ["stopped: x (exit status 0)", "-> 1: Done"]);
+    assert_eq!((world.state("x"), world.engine.deadline()), ("STOPPED", None));
+}
+
+#[test]
+fn no_leftover_meets_the_next_instance() {
+    let mut world = World::new(vec![group("x", 999, vec![program("x")])]);
+    world.pass(SECOND);
+    world.said();
+    world.exit_leaving("x", KILLED);
+    assert_eq!(world.state("x"), "STARTING");
+    let said = world.said().join("\n");
+    assert!(said.contains("SIGTERM to leftovers") && !said.contains("spawned"), "{said}");
+    world.empty("x");
+    assert_eq!(world.said(), ["spawned: 'x' with pid 101"]);
+}
+
+#[test]
+fn whoever_was_killed_has_used_up_the_time_of_his_children() {
+    let mut world = World::new(vec![group("x", 999, vec![program("x")])]);
+    world.pass(SECOND);
+    world.ask(stop("x", true));
+    world.pass(SECOND * 10);
+    world.said();
+    world.exit_leaving("x", KILLED);
+    assert_eq!(world.said().last().map(String::as_str), Some("leftovers killed"));
+}
+
+#[test]
+fn a_program_may_leave_a_daemon_behind() {
+    let spec = ProcessSpec { leftovers: Leftovers::Leave, ..program("x") };
+    let mut world = World::new(vec![group("x", 999, vec![spec])]);
+    world.pass(SECOND);
+    world.said();
+    world.exit_leaving("x", WaitStatus::Exited(0));
+    assert_eq!(world.said(), ["exited: x (exit status 0; expected)"]);
+    assert_eq!((world.state("x"), world.engine.deadline()), ("EXITED", None));
 }
 
 #[test]

@@ -22,6 +22,10 @@ impl Engine {
     /// Does what is due for a process by now.
     pub(super) fn transition(&mut self, now: Now, id: ProcessId) {
         let Some(process) = self.processes.get(&id) else { return };
+        if process.emptying.is_some_and(|kill_at| kill_at <= now.mono) {
+            self.kill_leftovers(now, id);
+        }
+        let Some(process) = self.processes.get(&id) else { return };
         let due = process.phase_deadline().is_some_and(|deadline| deadline <= now.mono);
         match process.phase {
             Phase::Stopped if process.spec.autostart && process.started.is_none() && process.prepared => {
@@ -59,17 +63,25 @@ impl Engine {
         if let Some(listener) = &mut process.listener {
             listener.begin();
         }
-        let effect = Effect::Spawn {
+        let (tries, is_clear) = (process.tries, process.emptying.is_none());
+        self.enter(id, Phase::Clearing { stop: false }, StateChange::Starting { tries });
+        if is_clear {
+            self.launch(id);
+        }
+    }
+
+    /// Nothing stands in the way of its fork.
+    pub(super) fn launch(&mut self, id: ProcessId) {
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        process.phase = Phase::Spawning { stop: false };
+        self.effects.push_back(Effect::Spawn {
             id,
             name: process.name.clone(),
             spec: process.spec.clone(),
             stdout: process.stdout_logfile.clone(),
             stderr: process.stderr_logfile.clone(),
             listener: process.listener.is_some(),
-        };
-        let tries = process.tries;
-        self.enter(id, Phase::Spawning { stop: false }, StateChange::Starting { tries });
-        self.effects.push_back(effect);
+        });
     }
 
     /// Puts the process in a phase and tells of the new state.
@@ -147,12 +159,17 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Some(pid) = process.pid() else { return };
         process.ended = Some(now.wall);
+        if evidence.leftovers {
+            self.clear_up(now, id, status);
+        }
+        let Some(process) = self.processes.get(&id) else { return };
         if let Some(text) = &evidence.failure {
             let text = format!("spawnerr: {}: {text}", process.name.process);
             self.effects.push_back(Effect::Note(Notice::ExecFailed { text }));
         }
         let Some(process) = self.processes.get(&id) else { return };
         match process.phase {
+            Phase::Stopping { .. } if process.emptying.is_some() => self.wait_until_empty(id, pid, status),
             Phase::Stopping { .. } => self.ended_by_request(now, id, pid, status),
             Phase::Unknown { .. } => self.ended_unknown(now, id, status),
             Phase::Starting { since, .. }
@@ -170,7 +187,13 @@ impl Engine {
         self.take_back(id);
     }
 
-    fn ended_by_request(&mut self, now: Now, id: ProcessId, pid: i32, status: WaitStatus) {
+    fn wait_until_empty(&mut self, id: ProcessId, pid: i32, status: WaitStatus) {
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.phase = Phase::Emptying { pid, status };
+        }
+    }
+
+    pub(super) fn ended_by_request(&mut self, now: Now, id: ProcessId, pid: i32, status: WaitStatus) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.exitstatus = Some(status.code());
         process.tries = 0;
@@ -280,7 +303,11 @@ impl Engine {
         self.processes.get_mut(&id).map(|p| std::mem::take(&mut p.start_after_stop)).unwrap_or_default()
     }
 
-    fn tell_launch_waiters(&mut self, id: ProcessId, outcome: impl Fn(String) -> Result<(), Fault>) {
+    pub(super) fn tell_launch_waiters(
+        &mut self,
+        id: ProcessId,
+        outcome: impl Fn(String) -> Result<(), Fault>,
+    ) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let name = process.name.to_string();
         for waiter in std::mem::take(&mut process.launch_waiters) {
@@ -288,7 +315,11 @@ impl Engine {
         }
     }
 
-    fn tell_start_waiters(&mut self, id: ProcessId, outcome: impl Fn(String) -> Result<(), Fault>) {
+    pub(super) fn tell_start_waiters(
+        &mut self,
+        id: ProcessId,
+        outcome: impl Fn(String) -> Result<(), Fault>,
+    ) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let name = process.name.to_string();
         for waiter in std::mem::take(&mut process.start_waiters) {
@@ -316,6 +347,7 @@ impl Engine {
         process.diagnosis = None;
         let name = process.name.process.clone();
         self.note(Notice::KilledInBackoff { name });
+        self.kill_leftovers_at_once(id);
         self.enter(id, Phase::Stopped, StateChange::Stopped { pid: 0 });
         self.stopped(now, id);
     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::tests::{group, program};
 use super::*;
-use crate::api::{EventKind, FaultCode, Request, Signal, Target, WaitStatus, WallSecs};
+use crate::api::{EventKind, FaultCode, ProcessState, Request, Signal, Target, WaitStatus, WallSecs};
 use crate::config::spec::{AutoRestart, GroupKind, PoolSpec, ProcessSpec};
 
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ enum Step {
     Pass(u16),
     Reload(bool),
     Say(u8, u8),
+    Vanish(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -26,6 +27,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..3000_u16).prop_map(Step::Pass),
         1 => any::<bool>().prop_map(Step::Reload),
         4 => (any::<u8>(), any::<u8>()).prop_map(|(whom, what)| Step::Say(whom, what)),
+        1 => any::<u8>().prop_map(Step::Vanish),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -66,6 +68,8 @@ struct World {
     now: Now,
     wanted: Vec<GroupSpec>,
     live: BTreeMap<i32, ProcessId>,
+    /// Whose processes are still there though it has ended.
+    left: BTreeSet<ProcessId>,
     loads: Vec<Errand>,
     open: BTreeSet<Ticket>,
     /// What each listener was told and has not answered.
@@ -101,6 +105,7 @@ impl World {
             Effect::Spawn { id, .. } => {
                 assert!(!self.finished, "nothing is started after the end");
                 assert!(self.live.values().all(|live| *live != id), "no process runs twice");
+                assert!(!self.left.contains(&id), "no leftover meets the next instance");
                 self.next_pid += 1;
                 if self.next_pid % 7 == 0 {
                     return Some(Input::SpawnFailed { id, reason: "no memory".into(), help: String::new() });
@@ -115,6 +120,8 @@ impl World {
                 }
                 (signal == Signal::KILL || !self.deaf).then(|| self.dies(pid, 0)).flatten()
             }
+            Effect::SignalLeftovers { id, .. } => (!self.deaf).then(|| self.vanish(id)).flatten(),
+            Effect::KillLeftovers { id } => self.vanish(id),
             Effect::Reply { ticket, .. } => {
                 assert!(self.open.remove(&ticket), "every ticket is answered once");
                 None
@@ -137,6 +144,7 @@ impl World {
             }
             Effect::Forget { id } => {
                 assert!(self.live.values().all(|live| *live != id), "no process is forgotten alive");
+                self.left.remove(&id);
                 None
             }
             Effect::Finish(_) => {
@@ -151,7 +159,16 @@ impl World {
     fn dies(&mut self, pid: i32, code: i32) -> Option<Input> {
         let id = self.live.remove(&pid)?;
         self.told.remove(&id);
-        Some(Input::Exited { id, status: WaitStatus::Exited(code), evidence: Evidence::default() })
+        let leftovers = pid % 3 == 0;
+        if leftovers {
+            self.left.insert(id);
+        }
+        let evidence = Evidence { leftovers, ..Evidence::default() };
+        Some(Input::Exited { id, status: WaitStatus::Exited(code), evidence })
+    }
+
+    fn vanish(&mut self, id: ProcessId) -> Option<Input> {
+        self.left.remove(&id).then_some(Input::Emptied { id })
     }
 
     fn check(&self) {
@@ -161,6 +178,9 @@ impl World {
         }
         let believed = self.engine.processes().filter(|p| p.pid().is_some()).count();
         assert_eq!(believed, self.live.len(), "no process is made up");
+        let stopped =
+            |id: &ProcessId| self.engine.process(*id).map(Process::state) == Some(ProcessState::Stopped);
+        assert!(!self.left.iter().any(stopped), "stopped means empty");
     }
 
     fn step(&mut self, step: &Step) {
@@ -177,6 +197,12 @@ impl World {
                 self.tell(Input::DeadlineReached);
             }
             Step::Say(whom, what) => self.say(*whom, *what),
+            Step::Vanish(whom) => {
+                let id = self.left.iter().nth(usize::from(*whom) % self.left.len().max(1)).copied();
+                if let Some(input) = id.and_then(|id| self.vanish(id)) {
+                    self.tell(input);
+                }
+            }
             Step::Reload(good) => {
                 if let Some(errand) = self.loads.pop() {
                     let outcome = if *good { Ok(self.wanted.clone()) } else { Err("broken".into()) };
@@ -250,6 +276,7 @@ proptest! {
             now,
             wanted,
             live: BTreeMap::new(),
+            left: BTreeSet::new(),
             loads: Vec::new(),
             open: BTreeSet::new(),
             told: BTreeMap::new(),

@@ -22,6 +22,7 @@ use crate::system::spawn::{Gate, Report, Spawned, abandon, dispatcher_problem, s
 
 use super::driver::Fact;
 use super::explain::{self, Explainer};
+use super::places::{PLACE, Places};
 pub use super::plan::Surroundings;
 use super::plan::{self, Plan};
 use super::sockets::Sockets;
@@ -82,6 +83,7 @@ pub(super) struct Children {
     pub(super) surroundings: Surroundings,
     pub(super) sockets: Sockets,
     explainer: Explainer,
+    pub(super) places: Places,
     children: BTreeMap<ProcessId, Child>,
     next_channel: u64,
 }
@@ -90,9 +92,10 @@ impl Children {
     pub(super) fn new(plane: Plane, surroundings: Surroundings, teller: mpsc::UnboundedSender<Fact>) -> Self {
         Self {
             plane: Some(plane),
-            surroundings,
             sockets: Sockets::default(),
             explainer: Explainer::new(teller),
+            places: Places::new(surroundings.cgroups.clone()),
+            surroundings,
             children: BTreeMap::new(),
             next_channel: 1,
         }
@@ -125,8 +128,13 @@ impl Children {
         let logs = self.open_logs(order)?;
         let socket = spec.socket.as_ref().map(|socket| self.sockets.share(socket));
         plan.stdin = socket.transpose().map_err(explain::only)?;
+        let (leaf, door) = self.places.prepare(id, name, spec).unzip();
+        plan.cgroup = door.flatten();
         let spawned = spawn(&plan).map_err(|error| explain::only(error.text(&name.process)))?;
-        let Spawned { pid, pidfd, gate, report, stdin, stdout, stderr } = spawned;
+        if let Some(leaf) = leaf.filter(|_| !spawned.in_cgroup) {
+            self.places.admit(&leaf, spawned.pid);
+        }
+        let Spawned { pid, pidfd, gate, report, stdin, stdout, stderr, .. } = spawned;
         let connected = poll
             .add(&pidfd, id.0, Interest::READ)
             .and_then(|()| self.connect(pid, [Some(stdout), stderr].into_iter().flatten().zip(logs)));
@@ -213,20 +221,23 @@ impl Children {
         }
     }
 
-    /// Takes in whatever the kernel has to tell of the children.
-    pub(super) fn collect(&mut self, poll: &mut Epoll) {
+    /// Takes in whatever the kernel has to tell of the children; what of it is to be told at once.
+    pub(super) fn collect(&mut self, poll: &mut Epoll) -> Vec<Input> {
+        let mut told = Vec::new();
         loop {
-            let Ok(ready) = poll.wait(Some(Duration::ZERO)) else { return };
+            let Ok(ready) = poll.wait(Some(Duration::ZERO)) else { return told };
             let tokens: Vec<u64> = ready.iter().map(|(token, _)| *token).collect();
             if tokens.is_empty() {
-                return;
+                return told;
             }
             for token in tokens {
-                let id = ProcessId(token & !STDIN);
-                if token & STDIN == 0 {
-                    self.reap(poll, id);
-                } else {
+                let id = ProcessId(token & !(STDIN | PLACE));
+                if token & STDIN != 0 {
                     self.flush_stdin(poll, id);
+                } else if token & PLACE != 0 {
+                    told.extend(self.places.look(poll, id));
+                } else {
+                    self.reap(poll, id);
                 }
             }
         }
@@ -278,7 +289,7 @@ impl Children {
     }
 
     /// The ends that may be told now.
-    pub(super) fn take_exits(&mut self) -> Vec<Input> {
+    pub(super) fn take_exits(&mut self, poll: &Epoll) -> Vec<Input> {
         if self.children.values().all(|child| child.ended.is_none()) {
             return Vec::new();
         }
@@ -288,9 +299,13 @@ impl Children {
             child.ended.as_ref().is_some_and(known)
         };
         let exits = self.children.extract_if(.., told);
+        let places = &mut self.places;
         exits
             .filter_map(|(id, child)| child.ended.map(|ended| (id, ended)))
-            .map(|(id, ended)| Input::Exited { id, status: ended.status, evidence: ended.evidence })
+            .map(|(id, Ended { status, mut evidence, .. })| {
+                evidence.leftovers = places.leftovers(poll, id);
+                Input::Exited { id, status, evidence }
+            })
             .collect()
     }
 

@@ -115,6 +115,7 @@ pub async fn run(
         driver.show();
         if let Some(mood) = driver.engine.finished() {
             driver.children.stop_plane();
+            driver.children.places.clear();
             return Ok(mood);
         }
         if let Some(serve) = serve.take() {
@@ -144,7 +145,8 @@ pub async fn run(
                 let mut guard = guard?;
                 // First, so that what comes while we look wakes us again.
                 guard.clear_ready();
-                driver.children.collect(guard.get_inner_mut());
+                let told = driver.children.collect(guard.get_inner_mut());
+                driver.inbox.extend(told);
             }
             Some(call) = driver.desk.calls.recv() => driver.asked(call),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
@@ -158,7 +160,7 @@ impl Driver {
     /// Tells the engine every fact and does every deed, until nothing is left.
     fn settle(&mut self, poll: &Epoll) {
         loop {
-            self.inbox.extend(self.children.take_exits());
+            self.inbox.extend(self.children.take_exits(poll));
             let Some(input) = self.inbox.pop_front() else { return };
             self.engine.handle(clock::now(), input);
             // Before a client is told that its programs are stopped.

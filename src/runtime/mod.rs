@@ -8,6 +8,7 @@ pub mod driver;
 mod explain;
 pub mod handle;
 mod perform;
+mod places;
 mod plan;
 pub mod signals;
 mod sockets;

@@ -38,7 +38,9 @@ impl Driver {
             Effect::Spawn { id, name, spec, stdout, stderr, listener } => {
                 let order = Order { id, name: &name, spec: &spec, stdout, stderr, listener };
                 let input = self.children.spawn(poll, &order);
-                for notice in self.children.sockets.take_notices() {
+                let mut notices = self.children.sockets.take_notices();
+                notices.extend(self.children.places.take_notices());
+                for notice in notices {
                     self.log.note(&notice);
                 }
                 self.inbox.push_back(input);
@@ -48,6 +50,8 @@ impl Driver {
                 let sent = self.children.signal(id, pid, signal, group);
                 self.signal_sent(id, errand, sent);
             }
+            Effect::SignalLeftovers { id, signal } => self.children.places.signal(id, signal),
+            Effect::KillLeftovers { id } => self.children.places.kill(id),
             Effect::Load { errand, reason } => self.load(errand, reason),
             Effect::ClearLogs { errand, id, files } => {
                 let _ = id;
@@ -77,7 +81,10 @@ impl Driver {
                     plane.reopen_all();
                 }
             }
-            Effect::Forget { .. } => self.show_configs(),
+            Effect::Forget { id } => {
+                self.children.places.forget(id);
+                self.show_configs();
+            }
             Effect::Finish(_) => {}
         }
     }

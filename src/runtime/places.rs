@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::api::{Level, Notice, ProcessName, Signal};
 use crate::config::limits::{INFINITY, Limits};
@@ -16,11 +19,16 @@ pub(super) const PLACE: u64 = 1 << 62;
 /// Microseconds for which a share of processor time is counted out (cgroups(7), `cpu.max`).
 const CPU_PERIOD: u64 = 100_000;
 
+/// How long the end waits for the kernel to end those who were killed.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// The cgroups of the programs that have been started; none at all where the machine has none for us.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     tree: Option<Tree>,
     places: BTreeMap<ProcessId, Place>,
+    /// Where somebody was killed: to be made anew before somebody is born there.
+    killed: BTreeSet<PathBuf>,
     /// What has been said is not said again.
     said: BTreeSet<String>,
     notices: Vec<Notice>,
@@ -39,8 +47,13 @@ impl Places {
         Self { tree, ..Self::default() }
     }
 
-    /// The place of a process that is about to be born, with its limits.
-    pub(super) fn prepare(&mut self, id: ProcessId, name: &ProcessName, spec: &ProcessSpec) -> Option<Leaf> {
+    /// The place of a process that is about to be born, with its limits; and the descriptor to be born through.
+    pub(super) fn prepare(
+        &mut self,
+        id: ProcessId,
+        name: &ProcessName,
+        spec: &ProcessSpec,
+    ) -> Option<(Leaf, Option<OwnedFd>)> {
         let Some(tree) = self.tree.clone() else {
             if spec.limits.any_of_cgroup() {
                 self.warn(format!("the limits of '{}' do not hold: there are no cgroups", name.process));
@@ -48,13 +61,18 @@ impl Places {
             return None;
         };
         let leaf = tree.leaf(name);
+        let fresh = !self.killed.contains(leaf.path()) || leaf.remove();
         if let Err(error) = leaf.make() {
             self.warn(format!("can't make the cgroup {}: {error}", leaf.path().display()));
             return None;
         }
         self.limit(&tree, &leaf, name, &spec.limits);
         self.places.insert(id, Place { leaf: leaf.clone(), leftovers: spec.leftovers, watch: None });
-        Some(leaf)
+        if fresh {
+            self.killed.remove(leaf.path());
+        }
+        let door = if fresh { leaf.open().ok() } else { None };
+        Some((leaf, door))
     }
 
     /// A child that was born elsewhere goes where it belongs.
@@ -108,23 +126,28 @@ impl Places {
         }
     }
 
-    pub(super) fn kill(&self, id: ProcessId) {
+    pub(super) fn kill(&mut self, id: ProcessId) {
         if let Some(place) = self.places.get(&id) {
             place.leaf.kill();
+            self.killed.insert(place.leaf.path().to_owned());
         }
     }
 
     /// A process is configured no longer: nor is what it has left.
     pub(super) fn forget(&mut self, id: ProcessId) {
-        if let Some(place) = self.places.remove(&id) {
-            place.leave();
+        let Some(place) = self.places.remove(&id) else { return };
+        place.end();
+        if !place.leaf.remove() {
+            self.killed.insert(place.leaf.path().to_owned());
         }
     }
 
     /// Nothing outlives us that was not told to.
     pub(super) fn clear(&mut self) {
+        self.places.values().for_each(Place::end);
         for place in std::mem::take(&mut self.places).into_values() {
-            place.leave();
+            let wait = if place.leftovers == Leftovers::Kill { PATIENCE } else { Duration::ZERO };
+            place.leaf.remove_within(wait);
         }
     }
 
@@ -141,11 +164,10 @@ impl Places {
 }
 
 impl Place {
-    fn leave(self) {
+    fn end(&self) {
         if self.leftovers == Leftovers::Kill {
             self.leaf.kill();
         }
-        self.leaf.remove();
     }
 }
 
@@ -160,7 +182,9 @@ fn settings(limits: &Limits) -> Vec<(&'static str, &'static str, &'static str, S
         ("cpu_quota", "cpu", "cpu.max", limits.cpu_quota.map(quota)),
         ("tasks_max", "pids", "pids.max", limits.tasks_max.map(amount)),
     ];
-    rows.into_iter().filter_map(|(option, controller, file, value)| Some((option, controller, file, value?))).collect()
+    rows.into_iter()
+        .filter_map(|(option, controller, file, value)| Some((option, controller, file, value?)))
+        .collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use super::explain;
 use crate::api::ProcessName;
 use crate::config::check::Trouble;
+use crate::config::limits::Resource;
 use crate::config::spec::ProcessSpec;
+use crate::system::cgroup::Tree;
 use crate::system::command::{CommandError, Resolved, resolve};
-use crate::system::spawn::SpawnPlan;
+use crate::system::spawn::{ProcessLimit, SpawnPlan};
 use crate::system::user::identity_of;
 
 /// What every child gets.
@@ -29,6 +31,8 @@ pub struct Surroundings {
     pub repeat_output: bool,
     /// Open files that a child may have at first; `None`: as we have.
     pub nofile_soft: Option<u64>,
+    /// Where each child gets a cgroup of its own.
+    pub cgroups: Option<Tree>,
 }
 
 /// What the service manager tells the daemon, and no child may see (sd_notify(3), sd_listen_fds(3), systemd.exec(5)).
@@ -97,9 +101,38 @@ fn assemble(
         identity,
         stdin: None,
         redirect_stderr: spec.redirect_stderr,
-        nofile_soft: around.nofile_soft,
+        limits: limits(around, spec),
+        cgroup: None,
     };
     Ok(Plan { plan, program })
+}
+
+/// What setrlimit(2) is told: the soft limit of open files that we were given, and what is configured.
+fn limits(around: &Surroundings, spec: &ProcessSpec) -> Vec<ProcessLimit> {
+    let configured = &spec.limits.resources;
+    let nofile =
+        around.nofile_soft.filter(|_| configured.iter().all(|limit| limit.resource != Resource::Nofile));
+    let inherited = nofile.map(|soft| ProcessLimit { resource: libc::RLIMIT_NOFILE, soft, hard: None });
+    let own = configured.iter().map(|limit| ProcessLimit {
+        resource: number(limit.resource),
+        soft: limit.soft,
+        hard: Some(limit.hard),
+    });
+    inherited.into_iter().chain(own).collect()
+}
+
+fn number(resource: Resource) -> u32 {
+    match resource {
+        Resource::As => libc::RLIMIT_AS,
+        Resource::Core => libc::RLIMIT_CORE,
+        Resource::Cpu => libc::RLIMIT_CPU,
+        Resource::Data => libc::RLIMIT_DATA,
+        Resource::Fsize => libc::RLIMIT_FSIZE,
+        Resource::Memlock => libc::RLIMIT_MEMLOCK,
+        Resource::Nofile => libc::RLIMIT_NOFILE,
+        Resource::Nproc => libc::RLIMIT_NPROC,
+        Resource::Stack => libc::RLIMIT_STACK,
+    }
 }
 
 /// Ours, then SUPERVISOR_*, then the configured, which may override all (Supervisor 4.3 `process.py`, `_spawn_as_child`).

@@ -10,12 +10,13 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::api::{ProcessName, Signal};
 
@@ -71,7 +72,8 @@ impl Tree {
 
     /// Lets a user divide it, whom we are about to become.
     pub fn give_to(&self, uid: u32) {
-        let files = ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"].map(|file| self.root.join(file));
+        let files =
+            ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"].map(|file| self.root.join(file));
         for path in files.iter().chain([&self.root]) {
             // Who may not have it says so when he needs it.
             let _ = std::os::unix::fs::chown(path, Some(uid), None);
@@ -82,24 +84,6 @@ impl Tree {
     #[must_use]
     pub fn leaf(&self, name: &ProcessName) -> Leaf {
         Leaf { path: self.root.join(leaf_name(name)) }
-    }
-
-    /// Ends every process of every program, and takes their places away.
-    pub fn clear(&self) {
-        for leaf in self.leaves() {
-            leaf.kill();
-            leaf.remove();
-        }
-    }
-
-    /// Every program's place that is there.
-    pub fn leaves(&self) -> impl Iterator<Item = Leaf> {
-        let entries = fs::read_dir(&self.root).into_iter().flatten().flatten();
-        // The kernel's own files have no colon in their names, and our own branch neither.
-        let is_leaf = |path: &PathBuf| {
-            path.is_dir() && path.file_name().is_some_and(|name| name.as_bytes().contains(&b':'))
-        };
-        entries.map(|entry| entry.path()).filter(is_leaf).map(|path| Leaf { path })
     }
 
     /// Has a controller (`memory`, `cpu`, `pids`) reach the programs.
@@ -164,7 +148,8 @@ impl Leaf {
             let list = fs::read_to_string(place.join("cgroup.procs")).unwrap_or_default();
             pids.extend(list.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
             let below = fs::read_dir(&place).into_iter().flatten().flatten();
-            places.extend(below.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
+            places
+                .extend(below.filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
         }
         pids
     }
@@ -178,7 +163,8 @@ impl Leaf {
         }
     }
 
-    /// Ends every process in it: no fork escapes.
+    /// Ends every process in it: no fork escapes. Linux 6.14 and later kill whoever is born into it afterwards as well, so
+    /// take it away before it is used again.
     pub fn kill(&self) {
         if write(&self.path.join("cgroup.kill"), "1").is_ok() {
             return;
@@ -191,9 +177,24 @@ impl Leaf {
         }
     }
 
-    /// Takes it away, with whatever places the program has made below it; in vain while somebody is in it.
-    pub fn remove(&self) {
+    /// Takes it away, with whatever places the program has made below it; in vain while somebody is in it. Says whether it
+    /// is gone.
+    pub fn remove(&self) -> bool {
         remove(&self.path);
+        !self.path.exists()
+    }
+
+    /// Takes it away as soon as those who were killed are gone; whether that was soon enough.
+    pub fn remove_within(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while !self.remove() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Some(watch) = self.watch().ok().filter(|_| !left.is_zero()) else { return false };
+            if watch.is_populated() {
+                watch.wait(left);
+            }
+        }
+        true
     }
 
     /// Sets a limit, as in `memory.max`.
@@ -229,6 +230,17 @@ impl Watch {
         let mut text = [0; 256];
         let size = self.0.read_at(&mut text, 0).unwrap_or(0);
         text.get(..size).unwrap_or_default().split(|byte| *byte == b'\n').any(|line| line == b"populated 1")
+    }
+
+    /// Waits for a change.
+    fn wait(&self, limit: Duration) {
+        let limit = rustix::event::Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        };
+        let change = PollFd::new(&self.0, PollFlags::PRI);
+        // An interrupted wait is a short one.
+        let _ = poll(&mut [change], Some(&limit));
     }
 }
 
@@ -320,13 +332,19 @@ mod tests {
         assert_eq!(leaf("web", "web_00"), "web:web_00");
         assert_eq!(leaf("..", "a/b"), "_..:a_b");
         let long = leaf("g", &"x".repeat(400));
-        assert!(long.len() < 255 && long.starts_with("g:xxx") && long != leaf("g", &"x".repeat(401)), "{long}");
+        assert!(
+            long.len() < 255 && long.starts_with("g:xxx") && long != leaf("g", &"x".repeat(401)),
+            "{long}"
+        );
     }
 
     #[test]
     fn a_cgroup_is_found_where_it_is_mounted() {
         let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw";
-        assert_eq!(locate(unified, "/system.slice/x.service"), Some("/sys/fs/cgroup/system.slice/x.service".into()));
+        assert_eq!(
+            locate(unified, "/system.slice/x.service"),
+            Some("/sys/fs/cgroup/system.slice/x.service".into())
+        );
         let hybrid = "31 25 0:27 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                       32 25 0:28 /docker/1 /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw";
         assert_eq!(locate(hybrid, "/docker/1"), Some("/sys/fs/cgroup/unified".into()));

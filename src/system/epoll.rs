@@ -15,18 +15,23 @@ pub struct Interest {
     pub readable: bool,
     /// Something can be written, or the other side has closed.
     pub writable: bool,
+    /// Something exceptional, which is told as readable.
+    pub priority: bool,
 }
 
 impl Interest {
     /// Reading only.
-    pub const READ: Self = Self { readable: true, writable: false };
+    pub const READ: Self = Self { readable: true, writable: false, priority: false };
     /// Writing only.
-    pub const WRITE: Self = Self { readable: false, writable: true };
+    pub const WRITE: Self = Self { readable: false, writable: true, priority: false };
+    /// What is exceptional only.
+    pub const PRIORITY: Self = Self { readable: false, writable: false, priority: true };
 
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::empty();
         flags.set(epoll::EventFlags::IN, self.readable);
         flags.set(epoll::EventFlags::OUT, self.writable);
+        flags.set(epoll::EventFlags::PRI, self.priority);
         flags
     }
 }
@@ -102,9 +107,9 @@ impl Epoll {
         let closed = epoll::EventFlags::HUP | epoll::EventFlags::ERR;
         self.ready.extend(events.iter().map(|event| {
             let (flags, data) = (event.flags, event.data);
-            let readable = flags.intersects(epoll::EventFlags::IN | closed);
+            let readable = flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::PRI | closed);
             let writable = flags.intersects(epoll::EventFlags::OUT | closed);
-            (data.u64(), Interest { readable, writable })
+            (data.u64(), Interest { readable, writable, priority: false })
         }));
         Ok(&self.ready)
     }

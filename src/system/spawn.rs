@@ -39,8 +39,21 @@ pub struct SpawnPlan {
     pub stdin: Option<OwnedFd>,
     /// Its stderr goes where its stdout goes.
     pub redirect_stderr: bool,
-    /// Its soft limit of open files, when it should not have ours.
-    pub nofile_soft: Option<u64>,
+    /// What it may use, when that should not be what we may.
+    pub limits: Vec<ProcessLimit>,
+    /// The cgroup that it is born into.
+    pub cgroup: Option<OwnedFd>,
+}
+
+/// A limit of setrlimit(2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessLimit {
+    /// `RLIMIT_…`
+    pub resource: u32,
+    /// What holds; no more than the hard limit.
+    pub soft: u64,
+    /// `None`: unchanged.
+    pub hard: Option<u64>,
 }
 
 /// A child that waits at its gate. Our ends do not block, and are closed on exec.
@@ -50,6 +63,8 @@ pub struct Spawned {
     pub pid: i32,
     /// The child itself; readable once it has ended.
     pub pidfd: PidFd,
+    /// It was born into the cgroup of the plan.
+    pub in_cgroup: bool,
     /// Lets it through.
     pub gate: Gate,
     /// Tells what failed between the gate and exec.
@@ -153,7 +168,7 @@ impl Step {
             Self::Verify => "verify the user",
             Self::Chdir => "enter directory",
             Self::Umask => "set the umask",
-            Self::Limit => "set the limit of open files",
+            Self::Limit => "set the limits",
             Self::Exec => "execute",
         }
     }
@@ -260,7 +275,7 @@ struct OurEnds {
 pub fn spawn(plan: &SpawnPlan) -> Result<Spawned, SpawnError> {
     let (ours, theirs) = make_ends(plan).map_err(SpawnError::Pipes)?;
     let prepared = child::Prepared::new(plan, &theirs);
-    let pid = child::fork(&prepared).map_err(SpawnError::Fork)?;
+    let (pid, in_cgroup) = child::fork(&prepared).map_err(SpawnError::Fork)?;
     drop(theirs);
     let pidfd = match PidFd::open(pid) {
         Ok(pidfd) => pidfd,
@@ -273,6 +288,7 @@ pub fn spawn(plan: &SpawnPlan) -> Result<Spawned, SpawnError> {
     Ok(Spawned {
         pid,
         pidfd,
+        in_cgroup,
         gate: Gate(ours.gate),
         report: Report(ours.report),
         stdin: ours.stdin,

@@ -17,6 +17,12 @@ impl ServiceManager {
         sd_notify::watchdog_enabled().map(|limit| limit / 2).filter(|period| !period.is_zero())
     }
 
+    /// We were started as a notifying service.
+    #[must_use]
+    pub fn is_ours() -> bool {
+        std::env::var_os("NOTIFY_SOCKET").is_some()
+    }
+
     /// READY=1: the control sockets answer and the autostart programs were launched.
     pub fn ready(&self) {
         say(&[NotifyState::Ready]);

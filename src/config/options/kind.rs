@@ -47,6 +47,14 @@ pub enum Kind {
     Events,
     /// Patterns of files.
     Patterns,
+    /// `kill` or `leave`.
+    Leftovers,
+    /// An amount with a unit, or `infinity`.
+    Amount,
+    /// A limit, or `soft:hard`.
+    SoftAndHard,
+    /// A percentage.
+    Percent,
     /// The name of Python code.
     Python,
 }
@@ -73,6 +81,10 @@ impl Kind {
             Self::Port => "use host:port, as in 127.0.0.1:9001",
             Self::Socket => "use tcp://host:port or unix:///absolute/path",
             Self::Names => "name programs that have a [program:x] section, separated by commas",
+            Self::Leftovers => "use kill or leave",
+            Self::Amount => "use a whole number, with K, M, G or T where it is bytes, or infinity",
+            Self::SoftAndHard => "use one limit, or soft:hard, as in 1024:4096",
+            Self::Percent => "use a percentage of one processor, as in 150%",
             Self::Events => {
                 "name kinds of events, as in PROCESS_STATE, TICK_60 or EVENT for all, separated by commas"
             }
@@ -104,6 +116,10 @@ impl Kind {
             Self::Names => "names",
             Self::Events => "event names",
             Self::Patterns => "file patterns",
+            Self::Leftovers => "kill or leave",
+            Self::Amount => "amount",
+            Self::SoftAndHard => "soft[:hard]",
+            Self::Percent => "percentage",
             Self::Python => "module:name",
         }
     }

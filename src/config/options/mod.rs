@@ -2,6 +2,7 @@
 //! suggestions of warnings, `echo_supervisord_conf` and `supervisord.conf(5)` are drawn from it.
 
 mod kind;
+mod limits;
 mod names;
 mod sample;
 mod table;

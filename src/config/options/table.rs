@@ -1,5 +1,6 @@
 //! The rows (Supervisor 4.3 `options.py`).
 
+use super::limits::LIMITS;
 use super::{Kind, OptionRow, SectionRow};
 
 /// How an option stands in the sample configuration.
@@ -15,7 +16,7 @@ pub enum Sample {
 
 use Sample::{Hidden, Off, On};
 
-const fn row(
+pub(super) const fn row(
     name: &'static str,
     kind: Kind,
     default: &'static str,
@@ -84,19 +85,19 @@ pub const SECTIONS: &[SectionRow] = &[
         "program:",
         "program:theprogramname",
         "A program to be run, one section for each. It must stay in the foreground, and not daemonize itself.",
-        &[PROGRAM],
+        &[PROGRAM, LIMITS],
     ),
     section(
         "eventlistener:",
         "eventlistener:theeventlistenername",
         "A program that is told of events on its stdin and answers on its stdout.",
-        &[EVENTLISTENER, PROGRAM],
+        &[EVENTLISTENER, PROGRAM, LIMITS],
     ),
     section(
         "fcgi-program:",
         "fcgi-program:thefcgiprogramname",
         "A program whose processes share a listening socket, which each finds as its stdin.",
-        &[FCGI_PROGRAM, PROGRAM],
+        &[FCGI_PROGRAM, PROGRAM, LIMITS],
     ),
     section(
         "group:",

@@ -113,7 +113,7 @@ fn a_child_has_its_umask_directory_limit_and_default_signals() {
     ]);
     plan.umask = Some(0o27);
     plan.directory = Some(c"/".into());
-    plan.nofile_soft = Some(64);
+    plan.limits = vec![ProcessLimit { resource: libc::RLIMIT_NOFILE, soft: 64, hard: None }];
     plan.redirect_stderr = true;
     plan.envp = vec![c"PATH=/usr/bin:/bin".into()];
     let child = spawn(&plan).unwrap();
