@@ -61,7 +61,8 @@ impl Browser {
         let profile = format!("--user-data-dir={}", browser.dir.path().join("profile").display());
         let flags: Vec<&str> =
             FLAGS.into_iter().chain([profile.as_str(), "--window-size=1280,900"]).collect();
-        let options = json!({ "goog:chromeOptions": { "args": flags } });
+        let options =
+            json!({ "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "WARNING" } });
         let answer = browser.ask("POST", "/session", &json!({ "capabilities": { "alwaysMatch": options } }));
         browser.session = format!("/session/{}", answer["sessionId"].as_str().unwrap());
         Some(browser)
@@ -183,6 +184,22 @@ impl Browser {
         eventually(expression, || {
             so(self.run(&format!("return !!({expression})")) == json!(true), self.text("body"))
         });
+    }
+
+    /// What Chromium's console has complained of: errors of scripts, what the policy of the page forbids, what could not be
+    /// loaded.
+    pub fn complaints(&self) -> Vec<String> {
+        let log = self.post("/se/log", json!({ "type": "browser" }));
+        log.as_array().unwrap().iter().map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Has the page believe that nobody can see it, or that somebody can again.
+    #[track_caller]
+    pub fn hide(&self, hidden: bool) {
+        self.run(&format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }});
+             document.dispatchEvent(new Event('visibilitychange'))"
+        ));
     }
 
     /// Gives a command of Chromium's own protocol.

@@ -163,8 +163,11 @@
     filter();
     tick();
   };
+  // Only while somebody can see it: a browser has but six connections to a server, for all of its windows.
+  let source = null;
   const watch = () => {
-    const source = new EventSource('events');
+    if (source || document.hidden) return;
+    source = new EventSource('events');
     source.addEventListener('all', (event) => {
       const data = JSON.parse(event.data);
       // Another start of the daemon: its page has another token.
@@ -175,12 +178,17 @@
     source.addEventListener('change', (event) => take(JSON.parse(event.data)));
     source.onerror = () => {
       say('not connected, trying again', false);
-      if (source.readyState === EventSource.CLOSED) {
-        source.close();
+      if (source?.readyState === EventSource.CLOSED) {
+        unwatch();
         setTimeout(watch, 5000);
       }
     };
   };
+  const unwatch = () => {
+    source?.close();
+    source = null;
+  };
+  document.addEventListener('visibilitychange', () => document.hidden ? unwatch() : watch());
   watch();
   addEventListener('pageshow', (event) => { if (event.persisted) location.reload(); });
 
@@ -213,7 +221,8 @@
       const answer = await fetch('index.html', {
         method: 'POST', body: new URLSearchParams(fields), headers: { Accept: 'application/json' },
       });
-      const outcome = await answer.json();
+      const told = (answer.headers.get('Content-Type') || '').includes('json');
+      const outcome = told ? await answer.json() : { message: `ERROR: refused, with status ${answer.status}` };
       tell(outcome.message, !outcome.ok);
     } catch {
       tell('ERROR: supervisord did not answer', true);

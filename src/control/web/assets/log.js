@@ -146,30 +146,36 @@
     status();
   };
 
-  // --- The stream: from where the page ends; after a break from where it broke.
+  // --- The stream: from where the page ends; after a break from where it broke; only while somebody can see it.
+  const CUT = '==> File truncated <==\n';
   const url = new URL(log.dataset.stream, location.href);
-  let offset = Number(url.searchParams.get('from'));
-  const stream = async () => {
+  let offset = Number(url.searchParams.get('from')), stop = null;
+  const read = async () => {
+    stop = new AbortController();
+    url.searchParams.set('from', offset);
+    const answer = await fetch(url, { signal: stop.signal });
+    if (!answer.ok) throw new Error(answer.status);
+    joined = true;
+    status();
+    const reader = answer.body.getReader(), decoder = new TextDecoder();
     for (;;) {
-      try {
-        url.searchParams.set('from', offset);
-        const answer = await fetch(url);
-        if (!answer.ok) throw new Error(answer.status);
-        joined = true;
-        status();
-        const reader = answer.body.getReader(), decoder = new TextDecoder();
-        for (;;) {
-          const { done, value } = await reader.read();
-          if (done) break;
-          offset += value.length;
-          take(plain(decoder.decode(value, { stream: true })));
-        }
-      } catch { /* told below, and tried again */ }
-      joined = false;
-      status();
-      await new Promise((resolve) => setTimeout(resolve, 2000));
+      const { done, value } = await reader.read();
+      if (done) return;
+      const text = decoder.decode(value, { stream: true }), cut = text.lastIndexOf(CUT);
+      offset = cut < 0 ? offset + value.length : new TextEncoder().encode(text.slice(cut + CUT.length)).length;
+      take(plain(text));
     }
   };
+  const stream = async () => {
+    for (;;) {
+      if (document.hidden) await new Promise((seen) => document.addEventListener('visibilitychange', seen, { once: true }));
+      await read().catch(() => { /* told below, and tried again */ });
+      joined = false;
+      status();
+      if (!document.hidden) await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  };
+  document.addEventListener('visibilitychange', () => document.hidden && stop?.abort());
 
   const text = log.textContent;
   log.textContent = '';
