@@ -79,7 +79,9 @@ fn configured(program: &str, given: Option<&str>) -> Result<CtlSpec, String> {
         None => load::search_paths(program).into_iter().find(|path| path.exists()),
     };
     let Some(path) = path else { return Ok(CtlSpec::default()) };
-    let (spec, warnings) = load::load_ctl(&OsMachine, &path).map_err(|error| {
+    let machine = OsMachine::keeping(&path)
+        .map_err(|error| format!("could not read config file {}: {error}", path.display()))?;
+    let (spec, warnings) = load::load_ctl(&machine, &path).map_err(|error| {
         let problems = error.0.iter().map(|problem| problem.problem.clone());
         problems.collect::<Vec<_>>().join("; ")
     })?;

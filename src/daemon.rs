@@ -44,6 +44,7 @@ const SEARCH_WARNING: &str = "warning: Supervisord is running as root and it is 
 
 /// What the command line said.
 struct Invocation {
+    machine: OsMachine,
     file: PathBuf,
     overrides: Overrides,
     /// The soft limit of open files that we were given: what a child gets.
@@ -97,13 +98,17 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     }
     let file =
         config_file(program, parsed.get("configuration")).map_err(|text| usage_error(program, &text))?;
-    let invocation = Invocation { file, overrides: overrides(&parsed), nofile_soft: rlimit::files_soft() };
+    let machine = OsMachine::keeping(&file).map_err(|error| {
+        usage_error(program, &format!("could not read config file {}: {error}", file.display()))
+    })?;
+    let (overrides, nofile_soft) = (overrides(&parsed), rlimit::files_soft());
+    let invocation = Invocation { machine, file, overrides, nofile_soft };
     if parsed.get("check").is_some() {
         return examine(program, args, &invocation, parsed.get("format"));
     }
     let mut footing = Footing { supervision: None, cgroups: Tree::take() };
     loop {
-        let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error))?;
+        let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error.0))?;
         let ended =
             serve_once(&invocation, loaded, &mut footing).map_err(|text| usage_error(program, &text))?;
         if ended != SupervisorState::Restarting {
@@ -119,18 +124,15 @@ fn examine(
     invocation: &Invocation,
     format: Option<&str>,
 ) -> Result<ExitCode, String> {
-    let found = match read(invocation) {
-        Ok(loaded) => findings(&loaded),
-        Err(error) if wrong_option(invocation, &error).is_some() => {
-            return Err(complaint(program, args, invocation, &error));
-        }
-        Err(error) => error.0,
-    };
+    let Invocation { machine, file, overrides, .. } = invocation;
+    let found = check::examine(machine, file, overrides);
+    if wrong_option(invocation, &found).is_some() {
+        return Err(complaint(program, args, invocation, &found));
+    }
     let text = match format {
         Some("json") => error::json(&found),
         None | Some("text") => {
-            let file = invocation.file.display();
-            format!("{}\n{file}: {}", error::render(&found), error::counts(&found))
+            format!("{}\n{}: {}", error::render(&found), file.display(), error::counts(&found))
         }
         Some(other) => {
             let problem = format!("invalid value for --format '{other}': use text or json");
@@ -145,31 +147,30 @@ fn examine(
     })
 }
 
-/// All that is odd about a configuration, and all that would go wrong with it.
-fn findings(loaded: &Loaded) -> Vec<error::Diagnostic> {
-    let checked = check::check(loaded, &OsMachine);
-    loaded.warnings.iter().cloned().chain(checked).collect()
-}
-
 /// What is wrong: with the command line in Supervisor's words, with a file as compilers tell it.
-fn complaint(program: &str, args: &[String], invocation: &Invocation, error: &error::LoadError) -> String {
-    match wrong_option(invocation, error) {
+fn complaint(
+    program: &str,
+    args: &[String],
+    invocation: &Invocation,
+    errors: &[error::Diagnostic],
+) -> String {
+    match wrong_option(invocation, errors) {
         // Supervisor resolves the user later, where the option is no longer known.
         Some(("user", _, problem)) => usage_error(program, problem),
         Some((option, value, problem)) => {
             let option = cli::spelled(cli::SUPERVISORD, args, option);
             usage_error(program, &format!("invalid value for {option} '{value}': {problem}"))
         }
-        None => error::render(&error.0),
+        None => error::render(errors),
     }
 }
 
 /// The option of the command line that is wrong, its value, and what is wrong with it.
 fn wrong_option<'a>(
     invocation: &'a Invocation,
-    error: &'a error::LoadError,
+    errors: &'a [error::Diagnostic],
 ) -> Option<(&'a str, &'a String, &'a String)> {
-    error.0.iter().find_map(|diagnostic| {
+    errors.iter().find_map(|diagnostic| {
         let given = diagnostic.file == Path::new(load::COMMAND_LINE);
         let option = diagnostic.source.as_ref().filter(|_| given)?.split('=').next()?;
         Some((option, invocation.overrides.get(option)?, &diagnostic.problem))
@@ -206,7 +207,7 @@ fn config_file(program: &str, given: Option<&str>) -> Result<PathBuf, String> {
 }
 
 fn read(invocation: &Invocation) -> Result<Loaded, error::LoadError> {
-    load::load(&OsMachine, &invocation.file, &invocation.overrides)
+    load::load(&invocation.machine, &invocation.file, &invocation.overrides)
 }
 
 /// What outlives a restart.
@@ -253,7 +254,7 @@ fn serve_once(
 ) -> Result<SupervisorState, String> {
     let first = footing.supervision.is_none();
     // While we are whom the service manager started: to look at everything in everybody's place.
-    let found = findings(&loaded);
+    let found = check::all(&loaded, &invocation.machine);
     let spec = loaded.daemon;
     let mut lines: Vec<(Level, String)> = Vec::new();
     if first {
@@ -406,13 +407,15 @@ fn loader(
     log: &Arc<MainLog>,
     found: Vec<error::Diagnostic>,
 ) -> (Loader, watch::Receiver<Findings>) {
-    let (file, overrides, log) = (invocation.file.clone(), invocation.overrides.clone(), Arc::clone(log));
+    let (machine, file, overrides) =
+        (invocation.machine.clone(), invocation.file.clone(), invocation.overrides.clone());
+    let log = Arc::clone(log);
     let said: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
     let said = Mutex::new(said);
     let (tell, findings) = watch::channel(Arc::new(found));
     let loader = move |_| {
-        let loaded = load::load(&OsMachine, &file, &overrides).map_err(|error| error.to_string())?;
-        let found = self::findings(&loaded);
+        let loaded = load::load(&machine, &file, &overrides).map_err(|error| error.to_string())?;
+        let found = check::all(&loaded, &machine);
         let lines: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
         let before = std::mem::replace(&mut *said.lock().unwrap_or_else(PoisonError::into_inner), lines);
         for line in found.iter().map(error::Diagnostic::line).filter(|line| !before.contains(line)) {

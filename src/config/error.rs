@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,12 +113,16 @@ pub fn render(diagnostics: &[Diagnostic]) -> String {
             Severity::Error => Level::ERROR,
         };
         let path = diagnostic.file.display().to_string();
-        let source = diagnostic.source.clone().unwrap_or_default();
-        let mut snippet = Snippet::source(&source).path(&path).line_start(diagnostic.line.unwrap_or(1));
-        if !source.is_empty() {
-            snippet = snippet.annotation(AnnotationKind::Primary.span(0..source.len()));
-        }
-        let mut group = level.primary_title(&diagnostic.problem).element(snippet);
+        let title = level.primary_title(&diagnostic.problem);
+        let mut group = match &diagnostic.source {
+            Some(source) => title.element(
+                Snippet::source(source)
+                    .path(&path)
+                    .line_start(diagnostic.line.unwrap_or(1))
+                    .annotation(AnnotationKind::Primary.span(0..source.len())),
+            ),
+            None => title.element(Origin::path(&path)),
+        };
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(help));
         }

@@ -89,21 +89,36 @@ pub fn search_paths(argv0: &str) -> Vec<PathBuf> {
 /// # Errors
 /// Every problem of every file.
 pub fn load(machine: &dyn Machine, path: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
-    let mut context = Context::open(machine, path)?;
+    match survey(machine, path, overrides) {
+        (Some(loaded), errors) if errors.is_empty() => Ok(loaded),
+        (_, errors) => Err(LoadError(errors)),
+    }
+}
+
+/// Reads a configuration as far as it can be read, with every problem of every file; nothing where a file is broken.
+/// What a problem is about has some value or other.
+#[must_use]
+pub fn survey(
+    machine: &dyn Machine,
+    path: &Path,
+    overrides: &Overrides,
+) -> (Option<Loaded>, Vec<Diagnostic>) {
+    let mut context = match Context::open(machine, path) {
+        Ok(context) => context,
+        Err(error) => return (None, error.0),
+    };
     context.include();
     if !context.errors.is_empty() {
-        return Err(LoadError(context.errors));
+        return (None, context.errors);
     }
     context.warnings.extend(options::unknown_names(&context.sections));
     let daemon = daemon::read(&mut context, overrides);
     let groups = program::read(&mut context, &daemon);
-    if !context.errors.is_empty() {
-        return Err(LoadError(context.errors));
-    }
     let sections = context.sections.iter().filter_map(|section| context.section(&section.name));
     let sections = sections.map(|section| (section.name.clone(), section)).collect();
     let origins = Origins { sections, of: context.origins };
-    Ok(Loaded { daemon, groups, warnings: context.warnings, infos: context.infos, origins })
+    let loaded = Loaded { daemon, groups, warnings: context.warnings, infos: context.infos, origins };
+    (Some(loaded), context.errors)
 }
 
 /// Reads `[supervisorctl]`, of the main file alone, and finds the plugins that cannot be loaded.

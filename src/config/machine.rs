@@ -95,4 +95,6 @@ pub trait Ground: Machine {
     /// # Errors
     /// Those of the file system.
     fn head(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Whether a user is in a group; `None`: we ourselves.
+    fn is_member(&self, user: Option<u32>, group: u32) -> bool;
 }

@@ -73,7 +73,8 @@ pub(super) fn only(problem: String) -> Trouble {
 
 /// The command cannot be run. The problem is Supervisor's sentence.
 pub(super) fn command(spec: &ProcessSpec, error: &CommandError) -> Trouble {
-    let help = trouble(&OsMachine, spec, Failed::Command).map(|found| found.help).unwrap_or_default();
+    let help =
+        trouble(&OsMachine::default(), spec, Failed::Command).map(|found| found.help).unwrap_or_default();
     Trouble { problem: error.to_string(), help }
 }
 
@@ -84,7 +85,7 @@ pub(super) fn log(
     path: Option<PathBuf>,
     error: &io::Error,
 ) -> Trouble {
-    let found = path.and_then(|path| trouble(&OsMachine, spec, Failed::Log(&path)));
+    let found = path.and_then(|path| trouble(&OsMachine::default(), spec, Failed::Log(&path)));
     found.unwrap_or_else(|| only(dispatcher_problem(&name.process, error)))
 }
 
@@ -96,7 +97,7 @@ pub(super) fn plainly(spec: &ProcessSpec, program: &str, failure: ExecFailure) -
 
 /// What was wrong with a process that ended badly.
 fn end(spec: &ProcessSpec, failure: Option<ExecFailure>) -> Option<Trouble> {
-    let Some(failure) = failure else { return trouble(&OsMachine, spec, Failed::Program) };
+    let Some(failure) = failure else { return trouble(&OsMachine::default(), spec, Failed::Program) };
     let visible = [libc::ENOENT, libc::EACCES, libc::ENOTDIR, libc::ENOEXEC, libc::ELOOP];
     let failed = match failure.step {
         Step::Groups | Step::Gid | Step::Uid | Step::Verify => Failed::User,
@@ -104,5 +105,5 @@ fn end(spec: &ProcessSpec, failure: Option<ExecFailure>) -> Option<Trouble> {
         Step::Exec if visible.contains(&failure.errno) => Failed::Command,
         Step::Umask | Step::Limit | Step::Exec => return None,
     };
-    trouble(&OsMachine, spec, failed)
+    trouble(&OsMachine::default(), spec, failed)
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User, getgroups};
 
 use super::command;
 use super::machine::OsMachine;
@@ -59,6 +59,14 @@ impl Ground for OsMachine {
         let mut head = Vec::new();
         fs::File::open(path)?.take(HEAD).read_to_end(&mut head)?;
         Ok(head)
+    }
+
+    fn is_member(&self, user: Option<u32>, group: u32) -> bool {
+        let group = Gid::from_raw(group);
+        match user {
+            Some(uid) => identity_of(uid).is_ok_and(|who| who.groups.contains(&group.as_raw())),
+            None => Gid::effective() == group || getgroups().is_ok_and(|own| own.contains(&group)),
+        }
     }
 }
 
@@ -135,13 +143,13 @@ mod tests {
         fs::write(&path, "x").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(OsMachine.may(None, &path, Access::Read).is_ok());
-        assert!(OsMachine.may(None, &path, Access::Execute).is_err());
+        assert!(OsMachine::default().may(None, &path, Access::Read).is_ok());
+        assert!(OsMachine::default().may(None, &path, Access::Execute).is_err());
         let nobody = User::from_name("nobody").unwrap().unwrap().uid.as_raw();
         if Uid::effective().is_root() {
-            assert!(OsMachine.may(Some(nobody), &path, Access::Read).is_err());
-            assert!(OsMachine.may(Some(nobody), dir.path(), Access::Execute).is_ok());
-            assert!(OsMachine.may(None, &path, Access::Read).is_ok(), "we ourselves have changed");
+            assert!(OsMachine::default().may(Some(nobody), &path, Access::Read).is_err());
+            assert!(OsMachine::default().may(Some(nobody), dir.path(), Access::Execute).is_ok());
+            assert!(OsMachine::default().may(None, &path, Access::Read).is_ok(), "we ourselves have changed");
         }
     }
 }

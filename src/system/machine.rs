@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::unistd::{AccessFlags, Gid, Group, Uid, User as UnixUser, access};
 
@@ -12,8 +13,40 @@ use crate::config::machine::{Machine, User};
 const FILE_LIMIT: u64 = 64 << 20;
 
 /// This machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct OsMachine;
+#[derive(Debug, Clone, Default)]
+pub struct OsMachine {
+    /// What was in a file that can be read only once.
+    kept: Option<(PathBuf, Arc<[u8]>)>,
+}
+
+impl OsMachine {
+    /// This machine; of a configuration that is no regular file (`-c /dev/stdin`, `-c <(...)`, a FIFO) it keeps the text,
+    /// because to read it again would find nothing, or wait for ever.
+    ///
+    /// # Errors
+    /// Those of the file system, and too large a text.
+    pub fn keeping(file: &Path) -> io::Result<Self> {
+        let file = std::path::absolute(file)?;
+        let passing = ["/dev", "/proc"].iter().any(|place| file.starts_with(place));
+        let lasting =
+            std::fs::metadata(&file).is_ok_and(|found| found.is_file() && !passing || found.is_dir());
+        if lasting {
+            return Ok(Self::default());
+        }
+        let text = whole(&file)?.into();
+        Ok(Self { kept: Some((file, text)) })
+    }
+}
+
+/// Everything that is in a file.
+fn whole(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_LIMIT) {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
+    }
+    Ok(bytes)
+}
 
 fn user(found: Result<Option<UnixUser>, nix::Error>) -> Option<User> {
     let user = found.ok().flatten()?;
@@ -55,17 +88,13 @@ fn class_length(pattern: &str) -> Option<usize> {
 
 impl Machine for OsMachine {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let kind = std::fs::metadata(path)?.file_type();
-        let ours = path.starts_with("/dev") || path.starts_with("/proc/self/fd");
-        if !kind.is_file() && !ours {
+        if let Some((_, text)) = self.kept.as_ref().filter(|(kept, _)| kept == path) {
+            return Ok(text.to_vec());
+        }
+        if !std::fs::metadata(path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
         }
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_LIMIT) {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
-        }
-        Ok(bytes)
+        whole(path)
     }
 
     fn glob(&self, pattern: &str) -> Vec<PathBuf> {

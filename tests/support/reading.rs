@@ -31,37 +31,37 @@ pub struct Place {
 
 impl Machine for Place {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        OsMachine.read(path)
+        OsMachine::default().read(path)
     }
     fn glob(&self, pattern: &str) -> Vec<PathBuf> {
-        OsMachine.glob(pattern)
+        OsMachine::default().glob(pattern)
     }
     fn is_dir(&self, path: &Path) -> bool {
-        OsMachine.is_dir(path)
+        OsMachine::default().is_dir(path)
     }
     fn current_dir(&self) -> PathBuf {
         self.directory.clone()
     }
     fn host_name(&self) -> String {
-        OsMachine.host_name()
+        OsMachine::default().host_name()
     }
     fn environment(&self) -> BTreeMap<String, String> {
         self.environment.clone()
     }
     fn user(&self, name: &str) -> Option<User> {
-        OsMachine.user(name)
+        OsMachine::default().user(name)
     }
     fn user_by_id(&self, uid: u32) -> Option<User> {
-        OsMachine.user_by_id(uid)
+        OsMachine::default().user_by_id(uid)
     }
     fn group(&self, name: &str) -> Option<u32> {
-        OsMachine.group(name)
+        OsMachine::default().group(name)
     }
     fn has_group(&self, gid: u32) -> bool {
-        OsMachine.has_group(gid)
+        OsMachine::default().has_group(gid)
     }
     fn own_uid(&self) -> u32 {
-        OsMachine.own_uid()
+        OsMachine::default().own_uid()
     }
     fn temporary_dir(&self) -> PathBuf {
         self.environment.get("TMPDIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from)

@@ -148,6 +148,10 @@ impl Check<'_> {
             let help = format!("convert it: sed -i 's/\\r$//' {shown}");
             return self.error(section, "command", problem, help);
         }
+        // Its interpreter opens it, as everybody opens files.
+        if !self.script(program, file, true) {
+            return;
+        }
         let mut words = line.split_whitespace();
         let Some(interpreter) = words.next().map(PathBuf::from) else { return };
         let named = format!("interpreter line of {shown}");
@@ -156,9 +160,8 @@ impl Check<'_> {
         }
         let Some(name) = words.find(|word| !word.starts_with('-') && !word.contains('=')) else { return };
         if let Err(problem) = self.ground.resolve(name, Some(path), None) {
-            let help =
-                format!("the {named} looks for it in PATH={path}: install it, or set PATH in environment=");
-            self.error(section, "command", problem, help);
+            let help = format!("PATH is {path}: install it, or set PATH in environment=");
+            self.error(section, "command", format!("the {named}: {problem}"), help);
         }
     }
 
@@ -180,9 +183,10 @@ impl Check<'_> {
         }
     }
 
-    fn script(&mut self, program: &Program<'_>, path: &Path, has_directory: bool) {
+    /// Whether the program's user may read a script.
+    fn script(&mut self, program: &Program<'_>, path: &Path, has_directory: bool) -> bool {
         let who = &program.user;
-        let Err(error) = self.may(who, path, Access::Read) else { return };
+        let Err(error) = self.may(who, path, Access::Read) else { return true };
         let why = self.because(who, path, Access::Read, &error);
         let problem = format!("can't read script {}{}: {why}", path.display(), who.suffix());
         let help = match error.kind() {
@@ -193,6 +197,7 @@ impl Check<'_> {
             _ => format!("let {} read it: chmod o+r, and o+x on each directory above", who.called()),
         };
         self.error(program.section, "command", problem, help);
+        false
     }
 
     /// What is not there may be about to be made; where nothing can be made, it is a mistake.

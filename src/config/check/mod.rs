@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::{Diagnostic, Severity};
-use super::load::{Loaded, Origins};
+use super::load::{self, Loaded, Origins, Overrides};
 use super::machine::{Access, Ground};
 use super::section::Section;
 use super::spec::{DaemonSpec, ProcessSpec};
@@ -20,9 +20,34 @@ use crate::api::ProcessName;
 
 pub use failure::{Failed, Trouble, trouble};
 
-/// What would go wrong, by file and line.
+/// All that is wrong with a configuration, all that is odd about it, and all that would go wrong with it, by file and line.
+/// What cannot be read hides nothing of the rest.
 #[must_use]
-pub fn check(loaded: &Loaded, ground: &dyn Ground) -> Vec<Diagnostic> {
+pub fn examine(ground: &dyn Ground, path: &Path, overrides: &Overrides) -> Vec<Diagnostic> {
+    let (loaded, errors) = load::survey(ground, path, overrides);
+    let found = loaded.map(|loaded| all(&loaded, ground)).unwrap_or_default();
+    // Of an option that could not be read anything might be said.
+    let stands = |found: &Diagnostic| {
+        let about = |error: &Diagnostic| error.option == found.option || found.option.is_none();
+        !errors.iter().any(|error| error.section == found.section && about(error))
+    };
+    let found: Vec<Diagnostic> = found.into_iter().filter(stands).collect();
+    sorted(errors.into_iter().chain(found).collect())
+}
+
+/// All that was odd when a configuration was read, and then all that would go wrong with it.
+#[must_use]
+pub fn all(loaded: &Loaded, ground: &dyn Ground) -> Vec<Diagnostic> {
+    loaded.warnings.iter().cloned().chain(sorted(check(loaded, ground))).collect()
+}
+
+fn sorted(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    found.sort_by(|a, b| (&a.file, a.line, &a.problem).cmp(&(&b.file, b.line, &b.problem)));
+    found
+}
+
+/// What would go wrong.
+fn check(loaded: &Loaded, ground: &dyn Ground) -> Vec<Diagnostic> {
     let mut check = Check::new(loaded, ground);
     check.daemon_paths(&loaded.daemon);
     let mut seen = BTreeSet::new();
@@ -44,7 +69,6 @@ pub fn check(loaded: &Loaded, ground: &dyn Ground) -> Vec<Diagnostic> {
         }
     }
     check.shared_logs(loaded);
-    check.found.sort_by(|a, b| (&a.file, a.line, &a.problem).cmp(&(&b.file, b.line, &b.problem)));
     check.found
 }
 

@@ -179,18 +179,27 @@ impl Check<'_> {
         self.error(section, option, problem, help);
     }
 
+    /// A socket can be made, in place of one that is there already.
     fn bindable(&mut self, section: &Section, option: &str, path: &Path) {
+        if self.ground.look(path).is_ok_and(|look| look.is_dir || look.is_file) {
+            let problem = format!("can't create the socket {}: there is a file of that name", path.display());
+            return self.error(section, option, problem, "remove it, or name another".to_owned());
+        }
         let daemon = self.daemon.clone();
         let directory = path.parent().unwrap_or_else(|| Path::new("/"));
         self.fillable(section, option, directory, &daemon, "the socket");
     }
 
-    /// Only root gives files to others.
-    fn may_give_away(&mut self, section: &Section, option: &str, uid: Option<u32>, _gid: Option<u32>) {
+    /// Only root gives files to others, and nobody else to groups that he is not in.
+    fn may_give_away(&mut self, section: &Section, option: &str, uid: Option<u32>, gid: Option<u32>) {
         let own = self.daemon.uid.unwrap_or_else(|| self.ground.own_uid());
-        if own != 0 && uid.is_some_and(|uid| uid != own) {
-            let problem = "can't change the owner of the socket: supervisord does not run as root".to_owned();
-            self.error(section, option, problem, "run supervisord as root, or take it away".to_owned());
-        }
+        let what = match (uid, gid) {
+            _ if own == 0 => return,
+            (Some(uid), _) if uid != own => "owner",
+            (_, Some(gid)) if !self.ground.is_member(self.daemon.uid, gid) => "group",
+            _ => return,
+        };
+        let problem = format!("can't change the {what} of the socket: supervisord does not run as root");
+        self.error(section, option, problem, "run supervisord as root, or take it away".to_owned());
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::config::load::{Overrides, load};
+use crate::config::load::load;
 use crate::config::machine::{Look, Machine, User};
 
 /// Files by path, with whether everybody may use them; root may all.
@@ -49,7 +49,7 @@ impl Stage {
             let severity = if found.severity == Severity::Error { "error" } else { "warning" };
             format!("{}: {severity}: {}", found.source.unwrap_or_default(), found.problem)
         };
-        check(&loaded, self).into_iter().map(one).collect()
+        all(&loaded, self).into_iter().map(one).collect()
     }
 }
 
@@ -106,8 +106,9 @@ impl Ground for Stage {
         _: Option<&Path>,
     ) -> Result<(PathBuf, Vec<String>), String> {
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-        let file = Path::new("/bin").join(&words[0]);
-        if self.exists(&file) { Ok((file, words)) } else { Err(format!("can't find command '{}'", words[0])) }
+        let word = words.first().ok_or("command is empty")?;
+        let file = Path::new("/bin").join(word);
+        if self.exists(&file) { Ok((file, words)) } else { Err(format!("can't find command '{word}'")) }
     }
     fn look(&self, path: &Path) -> io::Result<Look> {
         if !self.exists(path) {
@@ -129,6 +130,9 @@ impl Ground for Stage {
             .get(path)
             .map(|head| head.as_bytes().to_vec())
             .ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+    fn is_member(&self, _: Option<u32>, group: u32) -> bool {
+        group == 33
     }
 }
 
@@ -171,7 +175,7 @@ fn commands_are_looked_for_and_into() {
         ("dos", "error: the interpreter line of /bin/dos ends with a carriage return (DOS line ends)"),
         ("lost", "error: can't execute /bin/zsh as www: no such file or directory"),
         ("bare", "error: /bin/bare is a text without an interpreter line"),
-        ("nodeless", "error: can't find command 'node'"),
+        ("nodeless", "error: the interpreter line of /bin/nodeless: can't find command 'node'"),
         ("php artisan", "error: can't read script /artisan as www: no such file or directory"),
         ("tool a && tool b", "warning: '&&' is handed to the program as it is: no shell runs this command"),
         ("tool --file=/none/such", "warning: argument /none/such: there is no such directory"),
@@ -207,6 +211,7 @@ fn what_makes_no_sense_together_is_said() {
     assert!(
         Stage::new(loops).told()[0].starts_with("startsecs=0: warning: startsecs=0 with autorestart=true")
     );
+    assert_eq!(Stage::new(&loops.replace("autorestart=true", "autorestart=false")).told(), NOTHING);
     let slow = "[program:x]\ncommand=tool\nstopwaitsecs=3600\n";
     assert_eq!(Stage::new(slow).told(), NOTHING);
     let told =
@@ -223,4 +228,35 @@ fn a_daemon_that_nobody_can_reach_is_odd() {
         stage.told(),
         ["[supervisord]: warning: there is no server: supervisorctl cannot reach this supervisord"]
     );
+}
+
+#[test]
+fn two_writers_of_one_log_are_told_in_the_order_of_the_file() {
+    let programs = "[program:b]\ncommand=tool\nstdout_logfile=/log/x\n[program:a]\ncommand=tool\n\
+                    stdout_logfile=/log/x\nstderr_logfile=/log/main.log\n";
+    let expected = [
+        "stdout_logfile=/log/x: warning: /log/x is also the log of b",
+        "stderr_logfile=/log/main.log: warning: /log/main.log is also the log of supervisord itself",
+    ];
+    assert_eq!(Stage::new(programs).told(), expected);
+}
+
+#[test]
+fn a_socket_takes_the_place_of_no_file() {
+    let told = Stage::new("").with("/run/s.sock", "text").told();
+    assert_eq!(
+        told,
+        ["file=/run/s.sock: error: can't create the socket /run/s.sock: there is a file of that name"]
+    );
+}
+
+/// Nothing is said twice of what cannot be read, and all the rest is.
+#[test]
+fn an_error_hides_nothing_but_what_follows_from_it() {
+    let stage = Stage::new(
+        "[program:x]\ncommand=%(nonsense)s\ndirectory=/missing\nuser=nobdy\n[program:y]\ncommand=nothing\n",
+    );
+    let found = examine(&stage, Path::new("/etc/s.conf"), &Overrides::new());
+    let told: Vec<String> = found.into_iter().map(|found| found.source.unwrap_or_default()).collect();
+    assert_eq!(told, ["command=%(nonsense)s", "directory=/missing", "user=nobdy", "command=nothing"]);
 }
