@@ -146,3 +146,44 @@ fn what_is_configured_is_told_to_programs() {
         );
     }
 }
+
+const SLOW: &str = "\
+[program:quick]\ncommand=%(here)s/puppet\nstartsecs=0\nautostart=false\n
+[program:slow]\ncommand=%(here)s/puppet\nstartsecs=600\nautostart=false\n
+[program:broken]\ncommand=%(here)s/missing\nstartretries=0\nautostart=false\n
+[program:hopeful]\ncommand=/bin/sh -c 'exit 3'\nstartretries=600\nautostart=false\n
+[program:once]\ncommand=/bin/true\nstartsecs=0\nautorestart=false\nautostart=false\n
+[program:stubborn]\ncommand=/bin/sh -c \"trap '' TERM; echo x; while :; do sleep 1; done\"\nstartsecs=0\nstopwaitsecs=600\nautostart=false\n
+";
+
+#[test]
+fn a_wait_ends_and_tells_what_became_of_each() {
+    for subject in DAEMONS {
+        let daemon = Daemon::start(subject, SLOW);
+        let home = &daemon.home;
+        ctl(home, "start --wait=30 quick once").says(0, "quick: started\nonce: started\n");
+        ctl(home, "start --wait=30 quick").says(0, "quick: ERROR (already started)\n");
+        ctl(home, "start --wait=30 broken nope no:*")
+            .says(2, "broken: <ANY>\nnope: ERROR (no such process)\nno: ERROR (no such group)\n");
+        ctl(home, "start slow --wait=0.1").says(1, "slow: ERROR (not started within 0.1 s: STARTING)\n");
+        let hopeful = ctl(home, "start --wait=0.1 hopeful");
+        assert_eq!(hopeful.code, Some(1), "{hopeful:?}");
+        assert!(hopeful.stdout.starts_with("hopeful: ERROR (not started within 0.1 s: "), "{hopeful:?}");
+        ctl(home, "stop --wait=30 all").says(0, "<ANY>: stopped\n<ANY>: stopped\n<ANY>: stopped\n");
+        ctl(home, "start --wait=30 stubborn").says(0, "stubborn: started\n");
+        // Its trap must be set before it is stopped.
+        daemon.await_log_of("stubborn", "x\n");
+        ctl(home, "stop --wait=0 stubborn").says(1, "stubborn: ERROR (not stopped within 0 s: STOPPING)\n");
+        ctl(home, "restart --wait=30 quick").says(0, "quick: ERROR (not running)\nquick: started\n");
+        ctl(home, "restart --wait=30 quick").says(0, "quick: stopped\nquick: started\n");
+        ctl(home, "stop --wait=soon quick")
+            .says(1, "Error: bad argument --wait=soon; use a number of seconds\n");
+        ctl(home, "start --wait=1").says(
+            2,
+            "Error: start requires a process name\nstart <name>\t\tStart a process\n\
+             start <gname>:*\t\tStart all processes in a group\n\
+             start <name> <name>\tStart multiple processes or groups\nstart all\t\tStart all processes\n\
+             start --wait=<secs>\t\tWait so many seconds at the most, and tell what became of each process\n",
+        );
+    }
+}

@@ -14,8 +14,15 @@ pub struct Flag {
 }
 
 /// Every flag.
-pub const FLAGS: &[Flag] =
-    &[Flag { word: "--json", value: "", of: &["avail", "status"], help: "The same as JSON, for programs" }];
+pub const FLAGS: &[Flag] = &[
+    Flag { word: "--json", value: "", of: &["avail", "status"], help: "The same as JSON, for programs" },
+    Flag {
+        word: "--wait=",
+        value: "<secs>",
+        of: &["restart", "start", "stop"],
+        help: "Wait so many seconds at the most, and tell what became of each process",
+    },
+];
 
 /// The flags of a command.
 pub fn of(command: &str) -> impl Iterator<Item = &'static Flag> {

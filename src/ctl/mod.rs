@@ -14,6 +14,7 @@ mod patterns;
 mod processes;
 mod session;
 mod status;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,10 @@
 //! start, stop, restart, signal, pid.
 
 use super::client::CallError;
+use super::flags::Told;
 use super::patterns::expand;
 use super::session::{Session, exit, field, items, namespec, number, text};
+use super::waiting::{self, Patience};
 use crate::api::Target;
 use crate::wire::xmlrpc::Value;
 
@@ -20,18 +22,18 @@ pub(super) fn is_group(name: &str) -> bool {
 }
 
 /// A verb: its methods, and its words.
-struct Verb {
-    name: &'static str,
-    one: &'static str,
-    group: &'static str,
-    all: &'static str,
-    done: &'static str,
+pub(super) struct Verb {
+    pub(super) name: &'static str,
+    pub(super) one: &'static str,
+    pub(super) group: &'static str,
+    pub(super) all: &'static str,
+    pub(super) done: &'static str,
     /// The fault that is no failure.
     ignored: i64,
     bad_group: u8,
 }
 
-const START: Verb = Verb {
+pub(super) const START: Verb = Verb {
     name: "start",
     one: "startProcess",
     group: "startProcessGroup",
@@ -40,7 +42,7 @@ const START: Verb = Verb {
     ignored: 60,
     bad_group: exit::INVALID_ARGS,
 };
-const STOP: Verb = Verb {
+pub(super) const STOP: Verb = Verb {
     name: "stop",
     one: "stopProcess",
     group: "stopProcessGroup",
@@ -59,34 +61,38 @@ const SIGNAL: Verb = Verb {
     bad_group: exit::GENERIC,
 };
 
-pub(super) fn start(session: &mut Session<'_>, names: &[&str]) {
-    if session.is_up() {
-        if names.is_empty() {
-            return session.usage("start requires a process name", "start", exit::INVALID_ARGS);
-        }
-        let names = expand(session, names, exit::GENERIC);
-        act(session, &START, &names, &[]);
-    }
+pub(super) fn start(session: &mut Session<'_>, words: &[&str]) {
+    begin(session, "start", words, exit::INVALID_ARGS, &[&START]);
 }
 
-pub(super) fn stop(session: &mut Session<'_>, names: &[&str]) {
-    if session.is_up() {
-        if names.is_empty() {
-            return session.usage("stop requires a process name", "stop", exit::GENERIC);
-        }
-        let names = expand(session, names, exit::GENERIC);
-        act(session, &STOP, &names, &[]);
-    }
+pub(super) fn stop(session: &mut Session<'_>, words: &[&str]) {
+    begin(session, "stop", words, exit::GENERIC, &[&STOP]);
 }
 
-pub(super) fn restart(session: &mut Session<'_>, names: &[&str]) {
-    if session.is_up() {
-        if names.is_empty() {
-            return session.usage("restart requires a process name", "restart", exit::GENERIC);
+pub(super) fn restart(session: &mut Session<'_>, words: &[&str]) {
+    begin(session, "restart", words, exit::GENERIC, &[&STOP, &START]);
+}
+
+/// Does one thing after the other with the processes that are named.
+fn begin(session: &mut Session<'_>, command: &str, words: &[&str], nobody: u8, verbs: &[&Verb]) {
+    let told = Told::read(command, words);
+    if !session.is_up() {
+        return;
+    }
+    if told.words.is_empty() {
+        return session.usage(&format!("{command} requires a process name"), command, nobody);
+    }
+    let patience = match told.get("--wait=").map(|written| Patience::read(session, written)) {
+        Some(None) => return,
+        Some(patience) => patience,
+        None => None,
+    };
+    let names = expand(session, &told.words, exit::GENERIC);
+    for verb in verbs {
+        match patience {
+            Some(patience) => waiting::run(session, verb, &names, patience),
+            None => act(session, verb, &names, &[]),
         }
-        let names = expand(session, names, exit::GENERIC);
-        act(session, &STOP, &names, &[]);
-        act(session, &START, &names, &[]);
     }
 }
 
@@ -132,16 +138,18 @@ fn results(session: &mut Session<'_>, verb: &Verb, answer: Result<Value, CallErr
                 outcome(session, verb, &namespec(&result), number(&result, "status"), &words);
             }
         }
-        Err(CallError::Fault(10, _)) => {
-            session.say(format_args!("{}: ERROR (no such group)", shown(asked)));
-            session.code = verb.bad_group;
-        }
+        Err(CallError::Fault(10, _)) => no_group(session, verb, asked),
         Err(CallError::Fault(code, words)) => outcome(session, verb, asked, code, &words),
         Err(error) => session.problem(&error),
     }
 }
 
-fn outcome(session: &mut Session<'_>, verb: &Verb, name: &str, code: i64, words: &str) {
+pub(super) fn no_group(session: &mut Session<'_>, verb: &Verb, asked: &str) {
+    session.say(format_args!("{}: ERROR (no such group)", shown(asked)));
+    session.code = verb.bad_group;
+}
+
+pub(super) fn outcome(session: &mut Session<'_>, verb: &Verb, name: &str, code: i64, words: &str) {
     let why = match code {
         80 => return session.say(format_args!("{name}: {}", verb.done)),
         10 => "no such process",

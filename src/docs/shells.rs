@@ -198,11 +198,15 @@ fn fish_words(name: &str, command: &Command) -> Vec<String> {
     let later = format!("; and test (__{name}_count) -gt 0");
     let names = |kind: &str| format!("-a '(__{name}_names {kind})'");
     let flags = flags::of(command.name).map(|flag| {
-        let (long, how) = match flag.word.trim_start_matches('-').strip_suffix('=') {
-            Some(long) => (long, " -x"),
-            None => (flag.word.trim_start_matches('-'), ""),
-        };
-        format!("{} -l {long}{how} -d '{}'", when(""), fish_quoted(flag.help))
+        let help = fish_quoted(flag.help);
+        match flag.word.strip_suffix('=') {
+            // As a word: an option of fish may have its value behind a blank.
+            Some(_) => {
+                let begun = when("; and string match -q -- \"-*\" (commandline -ct)");
+                format!("{begun} -a '{}' -d '{help}'", flag.word)
+            }
+            None => format!("{} -l {} -d '{help}'", when(""), flag.word.trim_start_matches('-')),
+        }
     });
     let words = match command.words {
         Words::Nothing => Vec::new(),

@@ -1,0 +1,170 @@
+//! `--wait=SECS`: start, stop and restart that wait so long and no longer, and tell what became of each process.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::client::CallError;
+use super::processes::{STOP, Verb, is_group, no_group, outcome, shown};
+use super::session::{Session, exit, field, items, namespec, number, text};
+use crate::api::ProcessState;
+use crate::wire::xmlrpc::Value;
+
+/// Between two looks.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// What became of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Done,
+    /// The fault that says why.
+    Failed(i64),
+    Open,
+}
+
+/// How long to wait: the time, and how it was written.
+#[derive(Clone, Copy)]
+pub(super) struct Patience<'w> {
+    time: Duration,
+    written: &'w str,
+}
+
+impl<'w> Patience<'w> {
+    /// Reads the value of `--wait=`; says so if it is none.
+    pub(super) fn read(session: &mut Session<'_>, written: &'w str) -> Option<Self> {
+        let time = written.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        if time.is_none() {
+            session.say(format_args!("Error: bad argument --wait={written}; use a number of seconds"));
+            session.code = exit::GENERIC;
+        }
+        time.map(|time| Self { time, written })
+    }
+}
+
+/// Asks for everything at once, and then looks how it goes.
+pub(super) fn run(session: &mut Session<'_>, verb: &Verb, names: &[String], patience: Patience<'_>) {
+    // A time that no clock can tell is no bound.
+    let deadline = Instant::now().checked_add(patience.time);
+    let mut open: Vec<String> = Vec::new();
+    if names.iter().any(|name| name == "all") {
+        let answer = session.call(verb.all, vec![Value::Bool(false)]);
+        begun(session, verb, answer, "all", &mut open);
+    } else {
+        for name in names {
+            let (method, asked) =
+                if is_group(name) { (verb.group, shown(name)) } else { (verb.one, name.clone()) };
+            let answer = session.call(method, vec![text(&asked), Value::Bool(false)]);
+            begun(session, verb, answer, name, &mut open);
+        }
+    }
+    loop {
+        let infos = match session.call("getAllProcessInfo", Vec::new()) {
+            Ok(infos) => items(infos),
+            Err(error) => return session.problem(&error),
+        };
+        open.retain(|name| !is_settled(session, verb, &infos, name));
+        if open.is_empty() {
+            return;
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return late(session, verb, &infos, &open, patience);
+        }
+        thread::sleep(GLANCE);
+    }
+}
+
+/// Notes for whom to wait, and tells of those who were refused.
+fn begun(
+    session: &mut Session<'_>,
+    verb: &Verb,
+    answer: Result<Value, CallError>,
+    asked: &str,
+    open: &mut Vec<String>,
+) {
+    match answer {
+        Ok(Value::Array(results)) => {
+            for result in results {
+                match number(&result, "status") {
+                    80 => open.push(namespec(&result)),
+                    code => outcome(session, verb, &namespec(&result), code, field(&result, "description")),
+                }
+            }
+        }
+        Ok(_) => open.push(asked.to_owned()),
+        Err(CallError::Fault(10, _)) if is_group(asked) => no_group(session, verb, asked),
+        Err(CallError::Fault(code, words)) => outcome(session, verb, &shown(asked), code, &words),
+        Err(error) => session.problem(&error),
+    }
+}
+
+/// Tells of a process that has come to what was wanted, or cannot any more.
+fn is_settled(session: &mut Session<'_>, verb: &Verb, infos: &[Value], name: &str) -> bool {
+    let code = match infos
+        .iter()
+        .find(|info| is_called(info, name))
+        .map_or(Fate::Failed(10), |info| fate(verb, info))
+    {
+        Fate::Open => return false,
+        Fate::Done => 80,
+        Fate::Failed(code) => code,
+    };
+    outcome(session, verb, &shown(name), code, "");
+    true
+}
+
+fn is_called(info: &Value, name: &str) -> bool {
+    namespec(info) == shown(name)
+}
+
+fn fate(verb: &Verb, info: &Value) -> Fate {
+    let state = ProcessState::ALL.into_iter().find(|state| state.name() == field(info, "statename"));
+    // A state that we do not know is none to stay in.
+    let Some(state) = state else { return Fate::Open };
+    if verb.name == STOP.name {
+        return if state.is_stopped() { Fate::Done } else { Fate::Open };
+    }
+    match state {
+        // It was up, or it could not have ended so.
+        ProcessState::Running | ProcessState::Exited => Fate::Done,
+        // It is tried again; or is started when it has stopped.
+        ProcessState::Starting | ProcessState::Backoff | ProcessState::Stopping => Fate::Open,
+        ProcessState::Fatal => Fate::Failed(50),
+        ProcessState::Stopped | ProcessState::Unknown => Fate::Failed(40),
+    }
+}
+
+/// Tells of those for whom the time was too short.
+fn late(session: &mut Session<'_>, verb: &Verb, infos: &[Value], open: &[String], patience: Patience<'_>) {
+    for name in open {
+        let info = infos.iter().find(|info| is_called(info, name));
+        let state = info.map_or("", |info| field(info, "statename"));
+        let why = info.map_or("", |info| field(info, "spawnerr"));
+        let why = if why.is_empty() { String::new() } else { format!(", {why}") };
+        let (name, done, written) = (shown(name), verb.done, patience.written);
+        session.say(format_args!("{name}: ERROR (not {done} within {written} s: {state}{why})"));
+        session.code = exit::GENERIC;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::processes::START;
+    use super::*;
+
+    #[test]
+    fn some_states_are_the_end_of_a_wait() {
+        for (state, started, stopped) in [
+            ("STOPPED", Fate::Failed(40), Fate::Done),
+            ("STARTING", Fate::Open, Fate::Open),
+            ("RUNNING", Fate::Done, Fate::Open),
+            ("BACKOFF", Fate::Open, Fate::Open),
+            ("STOPPING", Fate::Open, Fate::Open),
+            ("EXITED", Fate::Done, Fate::Done),
+            ("FATAL", Fate::Failed(50), Fate::Done),
+            ("UNKNOWN", Fate::Failed(40), Fate::Done),
+            ("DREAMING", Fate::Open, Fate::Open),
+        ] {
+            let info = Value::Struct(vec![("statename".into(), text(state))]);
+            assert_eq!((fate(&START, &info), fate(&STOP, &info)), (started, stopped), "{state}");
+        }
+    }
+}
