@@ -21,7 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("runtime", &["engine", "logs", "system", "systemd", "config", "api"]),
     ("control", &["api", "wire", "runtime::handle", "config::error", "config::spec", "logs::read"]),
     ("docs", &["api", "cli", "config::options", "ctl::commands", "ctl::flags"]),
-    ("ctl", &["api", "wire", "cli", "config::error", "config::spec"]),
+    (
+        "ctl",
+        &["api", "wire", "cli", "config::error", "config::spec", "system::interrupt", "system::terminal"],
+    ),
     ("pidproxy", &["api", "system"]),
 ];
 

@@ -12,11 +12,13 @@ pub mod errno;
 pub mod fds;
 pub mod files;
 mod ground;
+pub mod interrupt;
 pub mod listen;
 pub mod machine;
 pub mod pidfd;
 pub mod rlimit;
 pub mod spawn;
+pub mod terminal;
 pub mod usage;
 pub mod user;
 
