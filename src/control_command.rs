@@ -13,6 +13,7 @@ use crate::config::spec::CtlSpec;
 use crate::ctl;
 use crate::ctl::client::Client;
 use crate::ctl::complete;
+use crate::ctl::console::Streams;
 use crate::system::machine::OsMachine;
 
 /// How long somebody who has pressed Tab waits for the daemon.
@@ -56,7 +57,10 @@ fn start(program: &str, args: &[String]) -> Result<u8, String> {
         return Ok(complete_names(client, kind.clone()));
     }
     let mut client = Client::new(spec.serverurl, username.as_deref(), password.as_deref());
-    Ok(ctl::run(&mut client, &parsed.words, &spec.prompt))
+    let history = parsed.get("history_file").map(PathBuf::from).or(spec.history_file);
+    let mut streams = if parsed.words.is_empty() { Streams::for_shell(history) } else { Streams::default() };
+    let style = ctl::Style { interactive: parsed.get("interactive").is_some(), prompt: spec.prompt };
+    Ok(ctl::run(&mut client, &mut streams, &parsed.words, &style))
 }
 
 /// Names for a shell that completes words; nothing where they cannot be had, or not soon.

@@ -1,15 +1,19 @@
-//! XML-RPC to a daemon, over a unix socket or TCP: one connection, one call at a time.
+//! XML-RPC to a daemon, one connection, one call at a time; and logs that are followed, each on a connection of its own.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::connection::{Broken, Connection, Place};
+use super::http::Answer;
+use crate::system::interrupt::Interrupts;
 use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
 
-/// The largest answer, in bytes.
+/// The largest answer to a call, in bytes.
 const ANSWER_LIMIT: usize = 256 << 20;
 
 /// Why there is no answer.
@@ -27,9 +31,26 @@ pub enum CallError {
     /// Password wanted.
     #[error("Server requires authentication")]
     Unauthorized,
+    /// Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
+    /// Who was asked for a password is gone.
+    #[error("no password")]
+    Unanswered,
     /// Anything else.
     #[error("{0}")]
     Other(String),
+}
+
+impl From<Broken> for CallError {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Interrupted => Self::Interrupted,
+            Broken::Io(error) if error.kind() == io::ErrorKind::NotFound => Self::NoFile,
+            Broken::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => Self::Refused,
+            other => Self::Other(other.to_string()),
+        }
+    }
 }
 
 /// Somebody who answers calls; tests bring their own.
@@ -39,125 +60,160 @@ pub trait Rpc {
     /// # Errors
     /// See [`CallError`].
     fn call(&mut self, method: &str, params: Vec<Value>) -> Result<Value, CallError>;
+
     /// Where it is, for messages.
     fn url(&self) -> &str;
+
+    /// Turns to another daemon.
+    fn open(&mut self, url: &str);
+
+    /// Says from now on who calls.
+    fn authenticate(&mut self, username: &str, password: &str);
+
+    /// Gives up a wait on Ctrl-C from now on.
+    fn heed(&mut self, interrupts: &Rc<Interrupts>);
+
+    /// The same daemon on a connection of its own, for whoever needs an answer within that time or none.
+    fn aside(&self, patience: Duration) -> Box<dyn Rpc>;
+
+    /// Asks for a log that grows.
+    ///
+    /// # Errors
+    /// It cannot be connected to.
+    fn follow(&self, path: &str) -> Result<Tail, Broken>;
 }
 
 /// The daemon behind a server URL.
 pub struct Client {
     url: String,
-    credentials: Option<String>,
-    connection: Option<Box<dyn Stream>>,
+    authorization: String,
+    connection: Option<Connection>,
+    interrupts: Option<Rc<Interrupts>>,
+    /// How long an answer may take to begin; `None` where it waits for programs.
+    patience: Option<Duration>,
 }
-
-trait Stream: Read + Write {}
-impl<T: Read + Write> Stream for T {}
 
 impl Client {
     /// A client; connects at the first call.
     #[must_use]
     pub fn new(url: String, username: Option<&str>, password: Option<&str>) -> Self {
-        let credentials = username.filter(|name| !name.is_empty()).map(|name| {
-            let both = format!("{name}:{}", password.unwrap_or_default());
-            format!("Authorization: Basic {}\r\n", BASE64.encode(both))
-        });
-        Self { url, credentials, connection: None }
+        let authorization = username.filter(|name| !name.is_empty());
+        let authorization = authorization.map(|name| authorization_of(name, password.unwrap_or_default()));
+        let authorization = authorization.unwrap_or_default();
+        Self { url, authorization, connection: None, interrupts: None, patience: None }
     }
 
-    fn connect(&self) -> Result<Box<dyn Stream>, CallError> {
-        let opened: io::Result<Box<dyn Stream>> = if let Some(path) = self.url.strip_prefix("unix://") {
-            UnixStream::connect(path).map(|stream| Box::new(stream) as Box<dyn Stream>)
-        } else if let Some(rest) = self.url.strip_prefix("http://") {
-            let host = rest.split('/').next().unwrap_or_default();
-            let host = host.rsplit('@').next().unwrap_or_default();
-            let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
-            TcpStream::connect(address).map(|stream| Box::new(stream) as Box<dyn Stream>)
-        } else {
-            return Err(CallError::Other(format!("Unknown protocol for serverurl {}", self.url)));
-        };
-        opened.map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => CallError::NoFile,
-            io::ErrorKind::ConnectionRefused => CallError::Refused,
-            _ => CallError::Other(error.to_string()),
-        })
+    fn head(&self, place: &Place, line: &str) -> String {
+        format!("{line} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n{}", place.host(), self.authorization)
     }
 
-    fn exchange(&mut self, body: &str) -> Result<(u16, Vec<u8>), CallError> {
-        let mut stream = match self.connection.take() {
-            Some(stream) => stream,
-            None => self.connect()?,
+    fn exchange(&mut self, body: &str) -> Result<Answer, Broken> {
+        let place = Place::parse(&self.url)?;
+        let mut connection = match self.connection.take() {
+            // A call is never sent twice: a connection that was closed meanwhile is found out before.
+            Some(kept) if kept.is_quiet() => kept,
+            _ => Connection::open(&place)?,
         };
-        let credentials = self.credentials.as_deref().unwrap_or_default();
-        let head = format!(
-            "POST /RPC2 HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/xml\r\n{credentials}Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let other = |error: io::Error| CallError::Other(error.to_string());
-        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).map_err(other)?;
-        let (code, answer, keep) = read_answer(stream.as_mut()).map_err(other)?;
-        if keep {
-            self.connection = Some(stream);
+        let head = self.head(&place, "POST /RPC2");
+        let rest = format!("Content-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        connection.send((head + &rest).as_bytes())?;
+        let answer = connection.read(self.interrupts.as_deref(), self.patience, ANSWER_LIMIT)?;
+        if answer.keeps() {
+            self.connection = Some(connection);
         }
-        Ok((code, answer))
+        Ok(answer)
     }
+}
+
+fn authorization_of(username: &str, password: &str) -> String {
+    format!("Authorization: Basic {}\r\n", BASE64.encode(format!("{username}:{password}")))
 }
 
 impl Rpc for Client {
     fn call(&mut self, method: &str, params: Vec<Value>) -> Result<Value, CallError> {
         let body = encode_call(&Call { method: method.to_owned(), params });
-        match self.exchange(&body)? {
-            (200, answer) => match decode_response(&answer) {
+        let answer = self.exchange(&body)?;
+        match answer.head().map_or(0, |head| head.code) {
+            200 => match decode_response(answer.body()) {
                 Ok(Ok(value)) => Ok(value),
                 Ok(Err((code, text))) => Err(CallError::Fault(code, text)),
                 Err(error) => Err(CallError::Other(format!("the answer cannot be read: {error}"))),
             },
-            (401, _) => Err(CallError::Unauthorized),
-            (code, _) => Err(CallError::Other(format!("the server answered HTTP {code}"))),
+            401 => Err(CallError::Unauthorized),
+            code => Err(CallError::Other(format!("the server answered HTTP {code}"))),
         }
     }
 
     fn url(&self) -> &str {
         &self.url
     }
+
+    fn open(&mut self, url: &str) {
+        url.clone_into(&mut self.url);
+        self.connection = None;
+    }
+
+    fn authenticate(&mut self, username: &str, password: &str) {
+        self.authorization = authorization_of(username, password);
+    }
+
+    fn heed(&mut self, interrupts: &Rc<Interrupts>) {
+        self.interrupts = Some(Rc::clone(interrupts));
+    }
+
+    fn aside(&self, patience: Duration) -> Box<dyn Rpc> {
+        Box::new(Self {
+            url: self.url.clone(),
+            authorization: self.authorization.clone(),
+            connection: None,
+            interrupts: None,
+            patience: Some(patience),
+        })
+    }
+
+    fn follow(&self, path: &str) -> Result<Tail, Broken> {
+        let place = Place::parse(&self.url)?;
+        let mut connection = Connection::open(&place)?;
+        connection.send((self.head(&place, &format!("GET {path}")) + "\r\n").as_bytes())?;
+        Ok(Tail { connection, answer: Answer::default() })
+    }
 }
 
-/// Status, body, and whether the connection can be used again.
-fn read_answer(stream: &mut dyn Stream) -> io::Result<(u16, Vec<u8>, bool)> {
-    let bad = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
-    let mut bytes = Vec::with_capacity(16 << 10);
-    let mut chunk = [0; 16 << 10];
-    loop {
-        let count = stream.read(&mut chunk)?;
-        if count == 0 {
-            return Err(bad("the server closed the connection"));
+/// A log that is followed: to be polled, and then read.
+#[derive(Debug)]
+pub struct Tail {
+    connection: Connection,
+    answer: Answer,
+}
+
+/// What came of a log.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Grown {
+    /// These bytes, perhaps none.
+    By(Vec<u8>),
+    /// These bytes, and the server says no more.
+    Last(Vec<u8>),
+    /// There is no such log: the status of HTTP.
+    Refused(u16),
+}
+
+impl Tail {
+    /// Reads what has come; waits if nothing has.
+    ///
+    /// # Errors
+    /// What came is no answer.
+    pub fn read(&mut self) -> Result<Grown, Broken> {
+        let more = self.connection.take(&mut self.answer)?;
+        match self.answer.head() {
+            Some(head) if head.code != 200 => Ok(Grown::Refused(head.code)),
+            Some(_) if !more => Ok(Grown::Last(self.answer.take_body())),
+            Some(_) | None => Ok(Grown::By(self.answer.take_body())),
         }
-        bytes.extend_from_slice(&chunk[..count]);
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(&bytes).map_err(|error| bad(&error.to_string()))?;
-        let httparse::Status::Complete(head) = parsed else { continue };
-        let code = response.code.unwrap_or(0);
-        let header = |name: &str| {
-            let found = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
-            found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::to_owned)
-        };
-        let closes = header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        let length = header("content-length").and_then(|value| value.trim().parse::<usize>().ok());
-        let mut body = bytes.split_off(head);
-        let limit = length.unwrap_or(ANSWER_LIMIT);
-        if limit > ANSWER_LIMIT {
-            return Err(bad("the answer is too large"));
-        }
-        while body.len() < limit {
-            let count = stream.read(&mut chunk)?;
-            if count == 0 {
-                break;
-            }
-            body.extend_from_slice(&chunk[..count]);
-        }
-        if length.is_some_and(|length| body.len() < length) {
-            return Err(bad("the answer was cut off"));
-        }
-        return Ok((code, body, length.is_some() && !closes));
+    }
+}
+
+impl AsFd for Tail {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
     }
 }

@@ -223,7 +223,8 @@ pub(super) fn avail(session: &mut Session<'_>, words: &[&str]) {
 }
 
 pub(super) fn reload(session: &mut Session<'_>, words: &[&str]) {
-    if !takes_nothing(session, words, "reload") {
+    const QUESTION: &str = "Really restart the remote supervisord process y/N? ";
+    if !takes_nothing(session, words, "reload") || !session.is_sure(QUESTION) {
         return;
     }
     match session.call("restart", Vec::new()) {
@@ -237,7 +238,8 @@ pub(super) fn reload(session: &mut Session<'_>, words: &[&str]) {
 }
 
 pub(super) fn shutdown(session: &mut Session<'_>, words: &[&str]) {
-    if !takes_nothing(session, words, "shutdown") {
+    const QUESTION: &str = "Really shut the remote supervisord process down y/N? ";
+    if !takes_nothing(session, words, "shutdown") || !session.is_sure(QUESTION) {
         return;
     }
     match session.call("shutdown", Vec::new()) {

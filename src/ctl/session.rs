@@ -1,10 +1,10 @@
 //! One run of supervisorctl: a daemon to talk to, what was printed, and the exit code so far.
 
 use std::fmt::Write as _;
-use std::io::{self, BufRead, Write};
 
 use super::client::{CallError, Rpc};
-use super::{commands, flags};
+use super::console::{Console, Unanswered};
+use super::{commands, flags, shell};
 use crate::api::API_VERSION;
 use crate::wire::xmlrpc::Value;
 
@@ -26,77 +26,110 @@ pub mod exit {
     pub const NOT_INSTALLED: u8 = 5;
     /// It does not run.
     pub const NOT_RUNNING: u8 = 7;
+    /// As shells tell of those that SIGINT has ended.
+    pub const INTERRUPTED: u8 = 130;
 }
 
 /// One run.
 pub struct Session<'r> {
     pub(super) rpc: &'r mut dyn Rpc,
+    pub(super) console: &'r mut dyn Console,
+    /// Whether questions are asked before what cannot be undone, and where a password is wanted.
+    pub(super) interactive: bool,
+    /// Whether the shell is to be left.
+    pub(super) leaving: bool,
+    /// What goes to stdout, and is shown before the next wait.
     pub(super) out: String,
     /// What goes to stderr.
     warnings: String,
+    /// Ctrl-C came: nothing more is asked of the daemon by this command.
+    interrupted: bool,
     /// The exit code; each problem assigns.
     pub code: u8,
 }
 
-/// Runs one command line, or a shell on stdin where there are no words; gives the exit code.
-pub fn run(rpc: &mut dyn Rpc, words: &[String], prompt: &str) -> u8 {
-    let mut session = Session::new(rpc);
-    if words.is_empty() {
-        session.shell(prompt);
-        return 0;
-    }
-    session.execute(&words.join(" "));
-    session.flush();
-    session.code
-}
-
 impl<'r> Session<'r> {
     /// A run against a daemon.
-    pub fn new(rpc: &'r mut dyn Rpc) -> Self {
-        Self { rpc, out: String::new(), warnings: String::new(), code: 0 }
+    pub fn new(rpc: &'r mut dyn Rpc, console: &'r mut dyn Console, interactive: bool) -> Self {
+        Self {
+            rpc,
+            console,
+            interactive,
+            leaving: false,
+            out: String::new(),
+            warnings: String::new(),
+            interrupted: false,
+            code: 0,
+        }
     }
 
-    /// Runs one line.
+    /// Runs one line, and shows what it says.
     pub fn execute(&mut self, line: &str) {
         let line = line.trim();
-        let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let line = match line.strip_prefix('?') {
+            Some(topic) => format!("help {topic}"),
+            None => line.to_owned(),
+        };
+        let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
+        let (name, rest) = line.split_at(end);
         let words: Vec<&str> = rest.split_whitespace().collect();
         match commands::find(name) {
             Some(command) => (command.run)(self, &words),
             None if line.is_empty() => {}
+            None if name == "EOF" => shell::quit(self, &words),
             None => {
                 self.say(format_args!("*** Unknown syntax: {line}"));
                 self.code = exit::GENERIC;
             }
         }
-    }
-
-    /// What was printed since it was last taken.
-    pub fn take_output(&mut self) -> String {
-        std::mem::take(&mut self.out)
-    }
-
-    fn flush(&mut self) {
-        let text = self.take_output();
-        let mut out = io::stdout().lock();
-        // A reader that is gone has seen enough.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        let _ = io::stderr().write_all(std::mem::take(&mut self.warnings).as_bytes());
-    }
-
-    fn shell(&mut self, prompt: &str) {
-        self.execute("status");
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            self.out.push_str(prompt);
-            self.out.push_str("> ");
-            if matches!(line.trim(), "quit" | "exit" | "EOF") {
-                break;
-            }
-            self.execute(&line);
-            self.flush();
+        if std::mem::take(&mut self.interrupted) {
+            self.say(format_args!(""));
+            self.code = exit::INTERRUPTED;
         }
-        self.out.push('\n');
         self.flush();
+    }
+
+    /// Shows what was said.
+    pub(super) fn flush(&mut self) {
+        if !self.out.is_empty() {
+            // A reader that is gone has seen enough.
+            let _ = self.console.print(std::mem::take(&mut self.out).as_bytes());
+        }
+        if !self.warnings.is_empty() {
+            self.console.complain(&std::mem::take(&mut self.warnings));
+        }
+    }
+
+    /// From now on Ctrl-C ends waits, and nothing else.
+    pub(super) fn heed_interrupts(&mut self) {
+        // Without it Ctrl-C ends us, as it ends others.
+        if let Ok(interrupts) = self.console.interrupts() {
+            self.rpc.heed(&interrupts);
+        }
+    }
+
+    /// Asks a question. Who answers with Ctrl-C wants nothing more of this command.
+    pub(super) fn ask(&mut self, question: &str) -> Option<String> {
+        self.flush();
+        let answer = self.console.ask(question);
+        self.answered(answer)
+    }
+
+    fn answered(&mut self, answer: Result<String, Unanswered>) -> Option<String> {
+        match answer {
+            Ok(answer) => return Some(answer),
+            Err(Unanswered::Interrupted) => self.interrupted = true,
+            Err(Unanswered::End) => {
+                self.say(format_args!("error: EOF when reading a line"));
+                self.code = exit::GENERIC;
+            }
+        }
+        None
+    }
+
+    /// Whether that which cannot be undone is to be done.
+    pub(super) fn is_sure(&mut self, question: &str) -> bool {
+        !self.interactive || self.ask(question).is_some_and(|answer| answer.to_lowercase().starts_with('y'))
     }
 
     /// For people, and not for what reads our output.
@@ -114,8 +147,40 @@ impl<'r> Session<'r> {
         let _ = writeln!(self.out, "{line}");
     }
 
-    pub(super) fn call(&mut self, method: &str, params: Vec<Value>) -> Result<Value, CallError> {
-        self.rpc.call(&format!("supervisor.{method}"), params)
+    /// Calls a method; where a password is wanted and somebody is there to be asked, asks until it is the right one.
+    pub(super) fn call(&mut self, method: &str, mut params: Vec<Value>) -> Result<Value, CallError> {
+        let method = format!("supervisor.{method}");
+        loop {
+            if self.interrupted {
+                return Err(CallError::Interrupted);
+            }
+            self.flush();
+            let again = self.interactive.then(|| params.clone());
+            match (self.rpc.call(&method, params), again) {
+                (Err(CallError::Unauthorized), Some(same)) => {
+                    self.log_in()?;
+                    params = same;
+                }
+                (answer, _) => {
+                    self.interrupted = answer == Err(CallError::Interrupted);
+                    return answer;
+                }
+            }
+        }
+    }
+
+    fn log_in(&mut self) -> Result<(), CallError> {
+        self.say(format_args!("{}", CallError::Unauthorized));
+        let unanswered = |session: &Self| {
+            // The end of input was told of.
+            if session.interrupted { CallError::Interrupted } else { CallError::Unanswered }
+        };
+        let Some(username) = self.ask("Username:") else { return Err(unanswered(self)) };
+        let password = self.console.ask_hidden("Password:");
+        let Some(password) = self.answered(password) else { return Err(unanswered(self)) };
+        self.say(format_args!(""));
+        self.rpc.authenticate(&username, &password);
+        Ok(())
     }
 
     /// A problem that has no words of its own.
@@ -127,6 +192,8 @@ impl<'r> Session<'r> {
                 self.say(format_args!("error: {url} {error}"));
             }
             CallError::Fault(..) | CallError::Other(_) => self.say(format_args!("error: {error}")),
+            // Was told of.
+            CallError::Interrupted | CallError::Unanswered => {}
         }
         self.code = exit::GENERIC;
     }

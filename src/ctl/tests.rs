@@ -1,9 +1,19 @@
 //! The words of the commands, against a daemon of paper.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
+use std::time::Duration;
 
-use super::client::{CallError, Rpc};
+use super::candidates::Names;
+use super::client::{CallError, Rpc, Tail};
+use super::connection::Broken;
+use super::console::{Console, Heard, Unanswered};
+use super::http::Malformed;
 use super::session::Session;
+use super::shell::{self, Style};
+use crate::system::interrupt::Interrupts;
 use crate::wire::xmlrpc::Value;
 
 struct Paper(HashMap<&'static str, Result<Value, CallError>>);
@@ -18,13 +28,87 @@ impl Rpc for Paper {
     fn url(&self) -> &str {
         "unix:///s"
     }
+
+    fn open(&mut self, _: &str) {}
+
+    fn authenticate(&mut self, username: &str, password: &str) {
+        if (username, password) == ("me", "secret") {
+            self.0.retain(|_, answer| !matches!(answer, Err(CallError::Unauthorized)));
+        }
+    }
+
+    fn heed(&mut self, _: &Rc<Interrupts>) {}
+
+    fn aside(&self, _: Duration) -> Box<dyn Rpc> {
+        Box::new(Self(self.0.clone()))
+    }
+
+    fn follow(&self, _: &str) -> Result<Tail, Broken> {
+        Err(Broken::Malformed(Malformed::NoAnswer))
+    }
+}
+
+/// Somebody who types these lines, and a record of what they see.
+#[derive(Default)]
+struct Desk {
+    typed: Vec<&'static str>,
+    seen: String,
+}
+
+impl Console for Desk {
+    fn print(&mut self, text: &[u8]) -> io::Result<()> {
+        self.seen.push_str(std::str::from_utf8(text).unwrap());
+        Ok(())
+    }
+
+    fn complain(&mut self, text: &str) {
+        self.seen.push_str(text);
+    }
+
+    fn ask(&mut self, prompt: &str) -> Result<String, Unanswered> {
+        self.seen.push_str(prompt);
+        if self.typed.is_empty() {
+            return Err(Unanswered::End);
+        }
+        match self.typed.remove(0) {
+            "^C" => Err(Unanswered::Interrupted),
+            line => Ok(line.to_owned()),
+        }
+    }
+
+    fn command(&mut self, prompt: &str, _: Names) -> Result<String, Unanswered> {
+        self.ask(prompt).inspect_err(|_| self.seen.push('\n'))
+    }
+
+    fn ask_hidden(&mut self, prompt: &str) -> Result<String, Unanswered> {
+        self.ask(prompt)
+    }
+
+    fn interrupts(&mut self) -> io::Result<Rc<Interrupts>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn hear(&mut self, _: &[BorrowedFd<'_>], _: bool) -> io::Result<Heard> {
+        Ok(Heard::default())
+    }
 }
 
 fn run(line: &str, answers: &[(&'static str, Result<Value, CallError>)]) -> (String, u8) {
     let mut paper = Paper(answers.iter().cloned().collect());
-    let mut session = Session::new(&mut paper);
+    let mut desk = Desk::default();
+    let mut session = Session::new(&mut paper, &mut desk, false);
     session.execute(line);
-    (session.take_output(), session.code)
+    let code = session.code;
+    (desk.seen, code)
+}
+
+/// What somebody sees who types these lines into the shell.
+fn converse(typed: &[&'static str], answers: &[(&'static str, Result<Value, CallError>)]) -> String {
+    let mut paper = Paper(answers.iter().cloned().collect());
+    let mut desk = Desk { typed: typed.to_vec(), seen: String::new() };
+    let style = Style { interactive: false, prompt: "p".to_owned() };
+    assert_eq!(shell::run(&mut paper, &mut desk, &[], &style), 0);
+    desk.seen
 }
 
 fn text(text: &str) -> Value {
@@ -101,4 +185,42 @@ fn update_does_what_reread_found() {
     assert_eq!(run("reread", &answers).0, "edited: changed\ngone: disappeared\nnew: available\n");
     let expected = "gone: stopped\ngone: removed process group\nedited: stopped\nedited: updated process group\nnew: added process group\n";
     assert_eq!(run("update", &answers), (expected.to_owned(), 0));
+}
+
+#[test]
+fn the_shell_shows_the_status_and_then_does_what_it_is_told() {
+    let infos = [("getAllProcessInfo", Ok(Value::Array(vec![info("x", "x", "RUNNING", "")])))];
+    let line = "x                                RUNNING   \n";
+    let expected =
+        format!("{line}p> {line}p> p> *** Unknown syntax: bogus x\np> *** Unknown syntax: !ls\np> \n");
+    assert_eq!(converse(&["status x", "  ", "bogus x", "!ls", "EOF", "never"], &infos), expected);
+    assert_eq!(converse(&["exit now"], &infos), format!("{line}p> \n"));
+    assert_eq!(converse(&[], &infos), format!("{line}p> \n"));
+    assert_eq!(converse(&["^C"], &infos), format!("{line}p> \n"));
+    let syntax = "version\t\t\tShow the version of the remote supervisord process\n";
+    assert_eq!(converse(&["?version"], &infos), format!("{line}p> {syntax}p> \n"));
+}
+
+#[test]
+fn what_cannot_be_undone_is_asked_for() {
+    let answers = [("getAllProcessInfo", Ok(Value::Array(vec![]))), ("shutdown", Ok(Value::Bool(true)))];
+    let question = "Really shut the remote supervisord process down y/N? ";
+    let seen = converse(&["shutdown", "no", "shutdown", "Yes", "shutdown", "^C", "shutdown"], &answers);
+    let expected = format!(
+        "p> {question}p> {question}Shut down\np> {question}\np> {question}error: EOF when reading a line\np> \n"
+    );
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn a_password_is_asked_for_until_it_is_the_right_one() {
+    let answers = [
+        ("getVersion", Err(CallError::Unauthorized)),
+        ("getAllProcessInfo", Ok(Value::Array(vec![info("x", "x", "RUNNING", "")]))),
+    ];
+    let seen = converse(&["me", "guess", "me", "secret", "quit"], &answers);
+    let asked = "Server requires authentication\nUsername:Password:\n";
+    assert_eq!(seen, format!("{asked}{asked}x                                RUNNING   \np> \n"));
+    let (seen, code) = run("status", &answers);
+    assert_eq!((seen.as_str(), code), ("Server requires authentication\n", 1));
 }
