@@ -1,7 +1,7 @@
 //! THE TABLE of commands: one row gives the name, the help and what it does.
 
 use super::session::Session;
-use super::{configuration, flags, logs, processes, shell, status};
+use super::{configuration, flags, foreground, logs, processes, shell, status};
 
 /// A command.
 pub struct Command {
@@ -81,6 +81,13 @@ pub const COMMANDS: &[Command] = &[
         words: Words::Nothing,
         listed: Listed::Default,
         run: shell::quit,
+    },
+    Command {
+        name: "fg",
+        help: "fg <process>\tConnect to a process in foreground mode\n\t\tCtrl-C to exit",
+        words: Words::Processes,
+        listed: Listed::Default,
+        run: foreground::fg,
     },
     Command {
         name: "help",

@@ -1,6 +1,7 @@
 //! tail, maintail, clear.
 
 use super::client::CallError;
+use super::follow;
 use super::patterns::expand;
 use super::session::{Session, exit, field, items, namespec, number, text};
 use crate::api::Target;
@@ -12,11 +13,6 @@ const DEFAULT_BYTES: i64 = 1600;
 /// `-N`: how many bytes. `None`: no such option.
 fn bytes(option: &str) -> Option<i64> {
     option.strip_prefix('-')?.parse().ok()
-}
-
-fn follow_is_missing(session: &mut Session<'_>) {
-    session.say(format_args!("Error: following a log is not supported yet; use a byte count, as in -1600"));
-    session.code = exit::GENERIC;
 }
 
 fn print(session: &mut Session<'_>, answer: Result<Value, CallError>, name: &str, unknown: &str) {
@@ -46,9 +42,10 @@ pub(super) fn tail(session: &mut Session<'_>, words: &[&str]) {
             return;
         }
         [] => return session.usage("too few arguments", "tail", exit::GENERIC),
+        _ if words.len() > 3 => return session.usage("too many arguments", "tail", exit::GENERIC),
         [name] => (*name, "stdout".to_owned()),
-        [name, channel] => (*name, channel.to_lowercase()),
-        _ => return session.usage("too many arguments", "tail", exit::GENERIC),
+        // A third word between the two is passed over, as in Supervisor.
+        [name, .., channel] => (*name, channel.to_lowercase()),
     };
     let method = match channel.as_str() {
         "stdout" => "readProcessStdoutLog",
@@ -59,6 +56,10 @@ pub(super) fn tail(session: &mut Session<'_>, words: &[&str]) {
             return;
         }
     };
+    if option == Some("-f") {
+        let Some(name) = the_one(session, name) else { return };
+        return follow::follow(session, &follow::path_of(&name, &channel));
+    }
     let Some(count) = count(session, option) else { return };
     let Some(name) = the_one(session, name) else { return };
     let answer = session.call(method, vec![text(&name), Value::Int(-count), Value::Int(0)]);
@@ -80,10 +81,6 @@ fn the_one(session: &mut Session<'_>, name: &str) -> Option<String> {
 fn count(session: &mut Session<'_>, option: Option<&str>) -> Option<i64> {
     match option {
         None => Some(DEFAULT_BYTES),
-        Some("-f") => {
-            follow_is_missing(session);
-            None
-        }
         Some(option) => {
             let count = bytes(option);
             if count.is_none() {
@@ -101,6 +98,9 @@ pub(super) fn maintail(session: &mut Session<'_>, words: &[&str]) {
     }
     if words.len() > 1 {
         return session.usage("too many arguments", "maintail", exit::GENERIC);
+    }
+    if words == ["-f"] {
+        return follow::follow(session, "/mainlogtail");
     }
     let Some(count) = count(session, words.first().copied()) else { return };
     let answer = session.call("readLog", vec![Value::Int(-count), Value::Int(0)]);

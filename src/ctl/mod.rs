@@ -13,6 +13,8 @@ mod connection;
 pub mod console;
 mod editor;
 pub mod flags;
+mod follow;
+mod foreground;
 mod history;
 mod http;
 pub mod json;

@@ -201,10 +201,15 @@ impl<'r> Session<'r> {
     /// A usage problem, with the help of the command.
     pub(super) fn usage(&mut self, text: &str, command: &str, code: u8) {
         self.say(format_args!("Error: {text}"));
+        self.help(command);
+        self.code = code;
+    }
+
+    /// The help of a command.
+    pub(super) fn help(&mut self, command: &str) {
         if let Some(command) = commands::find(command) {
             self.say(format_args!("{}{}", command.help, flags::help(command.name)));
         }
-        self.code = code;
     }
 
     /// Whether the daemon answers, and speaks our language; says so if not.
