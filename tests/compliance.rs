@@ -26,10 +26,18 @@ mod control;
 mod cross;
 #[path = "compliance/ctl_logs.rs"]
 mod ctl_logs;
+#[path = "compliance/environment.rs"]
+mod environment;
 #[path = "compliance/events.rs"]
 mod events;
+#[path = "compliance/expansion.rs"]
+mod expansion;
 #[path = "compliance/fcgi.rs"]
 mod fcgi;
+#[path = "compliance/grammar.rs"]
+mod grammar;
+#[path = "compliance/include.rs"]
+mod include;
 #[path = "compliance/lives.rs"]
 mod lives;
 #[path = "compliance/logs.rs"]
@@ -42,10 +50,16 @@ mod multicall;
 mod options;
 #[path = "compliance/pidproxy.rs"]
 mod pidproxy;
+#[path = "compliance/places.rs"]
+mod places;
+#[path = "compliance/programs.rs"]
+mod programs;
 #[path = "compliance/protocol.rs"]
 mod protocol;
 #[path = "compliance/reading.rs"]
 mod reading;
+#[path = "compliance/sections.rs"]
+mod sections;
 #[path = "compliance/signals.rs"]
 mod signals;
 #[path = "compliance/spawning.rs"]
@@ -54,6 +68,8 @@ mod spawning;
 mod status;
 #[path = "compliance/stopping.rs"]
 mod stopping;
+#[path = "compliance/values.rs"]
+mod values;
 #[path = "compliance/web.rs"]
 mod web;
 

@@ -21,7 +21,7 @@ use serde_json::{Value as Json, json};
 use supervisord::config::ini;
 
 use support::python::Python;
-use support::reading::{Place, Reader, Reading};
+use support::reading::{Place, Reader, Reading, Reason};
 
 fn how_many(usually: u64) -> u64 {
     std::env::var("DIFFERENTIAL_FILES").map_or(usually, |count| count.parse().unwrap())
@@ -56,24 +56,46 @@ fn both_readers_find_the_same() {
     );
 }
 
-/// Whether both readings are one. Of several things that are wrong Supervisor tells one, and it must be among ours.
+/// Whether both readings are one, but for what the ledger says. Of several things that are wrong Supervisor tells one, and
+/// it must be among ours.
 fn agree(ours: &Reading, theirs: &Reading) -> bool {
     match (ours, theirs) {
         (Reading::Settings(ours), Reading::Settings(theirs)) => ours == theirs,
         (Reading::Refused(ours), Reading::Refused(theirs)) => {
-            // Lines that mean nothing have words of our own (CFG-1); both_readers_find_the_same has compared them.
-            let parsing = ["Source contains parsing errors", "File contains no section headers."];
-            let ours_parsing = ours.iter().any(|reason| reason.words.starts_with("expected "));
-            // Theirs names the wrong section (RE-58).
-            let group = |words: &str| {
-                let at = words.find("] names unknown program or fcgi-program");
-                at.map_or_else(|| words.to_owned(), |at| words[at..].to_owned())
-            };
-            ours.iter().any(|reason| group(&reason.words) == group(&theirs[0].words))
-                || ours_parsing && parsing.iter().any(|words| theirs[0].words.starts_with(words))
+            let theirs = as_ours_says_it(&theirs[0].words);
+            is_about_lines(&theirs) && ours.iter().any(|reason| is_about_lines(&reason.words))
+                || ours.iter().any(|reason| as_ours_says_it(&reason.words) == theirs)
+                || refuses_a_format_without_a_name(ours)
         }
-        _ => false,
+        (Reading::Refused(ours), Reading::Settings(_)) => refuses_a_format_without_a_name(ours),
+        (Reading::Settings(_), Reading::Refused(_)) => false,
     }
+}
+
+/// Lines that mean nothing have words of our own (CFG-1); that they are the same is the matter of the test above.
+fn is_about_lines(words: &str) -> bool {
+    ["expected ", "Source contains parsing errors", "File contains no section headers."]
+        .iter()
+        .any(|start| words.starts_with(start))
+}
+
+/// A format without a name takes all names and values in theirs; ours refuses it (INI-40).
+fn refuses_a_format_without_a_name(ours: &[Reason]) -> bool {
+    ours.iter().any(|reason| reason.words.contains(" needs a name, as in "))
+}
+
+/// Without what Python makes of an error about a socket (OPT-80), and without the section of a group, which theirs gets wrong
+/// (RE-58).
+fn as_ours_says_it(words: &str) -> String {
+    if let Some(at) = words.find("] names unknown program or fcgi-program") {
+        return words[at..].to_owned();
+    }
+    let tuple = || {
+        let (format, rest) = words.strip_prefix("('")?.split_once("', '")?;
+        let (value, rest) = rest.split_once("')")?;
+        Some(format.replace("%s", value) + rest)
+    };
+    tuple().unwrap_or_else(|| words.to_owned())
 }
 
 /// A place with a few directories, and an environment to be expanded.

@@ -99,7 +99,7 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
         if section.get("file").is_none() {
             reader.fail("file", format!("section [{}] has no file value", section.name));
         }
-        let path = reader.file("file", "supervisor.sock");
+        let path = socket_file(&mut reader);
         let mut reader = Reader::without_here(context, &section);
         let mode = reader.parse("chmod", 0o700, |text| {
             value::octal(text).map_err(|_| format!("Invalid chmod value {text}"))
@@ -112,6 +112,17 @@ fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
         servers.push(ServerSpec { section: section.name.clone(), address, auth, readonly });
     }
     servers
+}
+
+/// Where a socket is to appear. Supervisor finds out that the directory is missing when it binds.
+fn socket_file(reader: &mut Reader<'_, '_>) -> PathBuf {
+    let text = reader.text("file").unwrap_or_default();
+    let path = reader.absolute(Path::new(&reader.home(text.trim())));
+    if path.parent().is_some_and(|directory| !reader.context.machine.is_dir(directory)) {
+        let problem = format!("The directory named as part of the path {text} does not exist");
+        reader.fail("file", problem);
+    }
+    path
 }
 
 /// The factory that Supervisor's main interface has; the only one that can be had without Python.

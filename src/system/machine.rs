@@ -53,39 +53,6 @@ fn user(found: Result<Option<UnixUser>, nix::Error>) -> Option<User> {
     Some(User { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir })
 }
 
-/// A pattern of Python's `glob` in the words of the crate: two stars are one, and a bracket that is not closed is a letter.
-fn as_python_means_it(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    while let Some(c) = rest.chars().next() {
-        let length = match (c, class_length(rest)) {
-            ('*', _) if out.ends_with('*') => 1,
-            ('[', None) => {
-                out.push_str("[[]");
-                1
-            }
-            (_, length) => {
-                let length = length.unwrap_or(c.len_utf8());
-                out.push_str(&rest[..length]);
-                length
-            }
-        };
-        rest = &rest[length..];
-    }
-    out
-}
-
-/// How long the `[...]` is with which a pattern begins; `None`: there is none, or nothing closes it.
-fn class_length(pattern: &str) -> Option<usize> {
-    let part = pattern.split('/').next()?;
-    let inside = part.strip_prefix('[')?;
-    let inside = inside.strip_prefix('!').unwrap_or(inside);
-    // What comes first may be a closing bracket itself.
-    let after = inside.strip_prefix(']').unwrap_or(inside);
-    let end = after.find(']')?;
-    Some(part.len() - after.len() + end + 1)
-}
-
 impl Machine for OsMachine {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         if let Some((_, text)) = self.kept.as_ref().filter(|(kept, _)| kept == path) {
@@ -98,12 +65,7 @@ impl Machine for OsMachine {
     }
 
     fn glob(&self, pattern: &str) -> Vec<PathBuf> {
-        let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-        let Ok(found) = glob::glob_with(&as_python_means_it(pattern), options) else { return Vec::new() };
-        let mut found: Vec<PathBuf> = found.flatten().collect();
-        // By their texts: paths are compared part by part.
-        found.sort_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
-        found
+        super::glob::files(pattern)
     }
 
     fn is_dir(&self, path: &Path) -> bool {
@@ -151,24 +113,5 @@ impl Machine for OsMachine {
         let places = AccessFlags::W_OK | AccessFlags::X_OK;
         let mut good = all.filter(|dir| dir.is_dir() && access(dir.as_path(), places).is_ok());
         good.next().unwrap_or_else(|| self.current_dir())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_python_s() {
-        for (python, ours) in [
-            ("/a/*.conf", "/a/*.conf"),
-            ("/a/**/b", "/a/*/b"),
-            ("[ab]?[!c]", "[ab]?[!c]"),
-            ("[]a][[][!]]", "[]a][[][!]]"),
-            ("x[a/b]", "x[[]a/b]"),
-            ("[]", "[[]]"),
-        ] {
-            assert_eq!(as_python_means_it(python), ours);
-        }
     }
 }

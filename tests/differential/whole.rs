@@ -121,7 +121,8 @@ fn value(dice: &mut Dice, from: &[&str]) -> String {
         text.push_str(dice.pick(ODD));
         text.push_str(dice.pick(WORDS));
     }
-    text
+    // Where there are includes, theirs takes this apart (RE-49).
+    text.replace("%%(here)s", "%%(ENV_X)s")
 }
 
 fn environment(dice: &mut Dice) -> String {

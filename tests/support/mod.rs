@@ -8,6 +8,7 @@ pub mod browser;
 pub mod daemon;
 pub mod home;
 pub mod machine;
+pub mod paper;
 pub mod pattern;
 pub mod proxy;
 pub mod python;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use daemon::Daemon;
 pub use home::{Home, Subject};
+pub use paper::Paper;
 
 /// How long a condition may take to come true, on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
