@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help check run test compliance deps build lint bench docs
+.PHONY: help ledger check run test compliance deps build lint bench docs
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,9 @@ run: ## Build, and start supervisord in the foreground on the quickstart example
 lint: ## Formatting and lints
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+
+ledger: ## How many statements about Supervisor have a test, and how many an exception
+	@cargo test --locked -q --test ledger the_totals_are_told -- --nocapture
 
 deps: ## Install what the tests need (Debian packages and PyPI; needs root)
 	tests/support/install-deps

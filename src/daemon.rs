@@ -13,7 +13,7 @@ use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::cli;
 use crate::config::load::{self, Loaded, Overrides};
 use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec};
-use crate::config::{check, error};
+use crate::config::{check, error, waiting};
 use crate::control;
 use crate::control::http::Listener;
 use crate::control::http::bind::{SocketFile, bind};
@@ -405,6 +405,7 @@ struct Configured {
 fn loader(
     invocation: &Invocation,
     log: &Arc<MainLog>,
+    started: DaemonSpec,
     found: Vec<error::Diagnostic>,
 ) -> (Loader, watch::Receiver<Findings>) {
     let (machine, file, overrides) =
@@ -415,7 +416,8 @@ fn loader(
     let (tell, findings) = watch::channel(Arc::new(found));
     let loader = move |_| {
         let loaded = load::load(&machine, &file, &overrides).map_err(|error| error.to_string())?;
-        let found = check::all(&loaded, &machine);
+        let mut found = check::all(&loaded, &machine);
+        found.extend(waiting::for_a_restart(&started, &loaded));
         let lines: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
         let before = std::mem::replace(&mut *said.lock().unwrap_or_else(PoisonError::into_inner), lines);
         for line in found.iter().map(error::Diagnostic::line).filter(|line| !before.contains(line)) {
@@ -442,7 +444,7 @@ fn loops(
     let plane = Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)))?;
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
-    let (loader, findings) = loader(invocation, &log, configured.found);
+    let (loader, findings) = loader(invocation, &log, spec.clone(), configured.found);
     let (supervisor, desk) = Supervisor::new(about, findings, plane.drops(), clock::now);
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();

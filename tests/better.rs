@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use support::{Daemon, Home, Subject, rpc};
+use support::{Daemon, Home, Paper, Subject, rpc};
 
 const ONE: &str = "[program:x]\ncommand=/bin/cat\nstartsecs=0\n";
 
@@ -297,4 +297,37 @@ fn reread_tells_what_would_go_wrong() {
     assert!(outcome.stderr.contains("warning: can't find command '/missing'\n"), "{outcome:?}");
     assert!(outcome.stderr.contains("= help: "), "{outcome:?}");
     daemon.await_line("WARN <ANY>can't find command '/missing'<ANY>");
+}
+
+/// A slip of the finger does not start a million processes.
+#[test]
+fn too_many_processes_are_refused() {
+    let paper = Paper::new(Subject::Ours);
+    let many = "process_name=%(process_num)s\nnumprocs=";
+    paper.program_refuses(&format!("{many}100001"), "100001 processes are more than 100000");
+    paper.program_refuses(&format!("{many}99999999999999999999"), "<N> processes are more than 100000");
+}
+
+/// Options of the daemon change with it; that they wait is said, and that it is over too.
+#[test]
+fn reread_says_what_waits_for_a_restart() {
+    let daemon = start(&format!("[supervisord]\nidentifier=before\n{ONE}"));
+    let config = daemon.home.read("supervisord.conf").replace("<DIR>", daemon.home.dir().to_str().unwrap());
+    let changed = config.replace("identifier=before", "identifier=after\nminfds=100")
+        + "[inet_http_server]\nport=127.0.0.1:1\n";
+    daemon.home.write("supervisord.conf", changed);
+    let outcome = daemon.ctl("reread");
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), "No config updates to processes\n"));
+    for line in [
+        "identifier has changed, and waits for a restart of supervisord",
+        "minfds has changed, and waits for a restart of supervisord",
+        "[inet_http_server] has changed, and waits for a restart of supervisord",
+    ] {
+        assert!(outcome.stderr.contains(line), "{line}: {outcome:?}");
+        let log = daemon.log().join("\n");
+        assert!(log.contains(&format!("WARN {line} in section ")), "{line}: {log}");
+    }
+    daemon.answers("getIdentification", json!([]), "\"before\"");
+    daemon.home.write("supervisord.conf", config);
+    daemon.ctl("reread").says(0, "No config updates to processes\n");
 }

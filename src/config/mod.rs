@@ -23,3 +23,4 @@ mod remedy;
 mod section;
 pub mod spec;
 pub mod value;
+pub mod waiting;

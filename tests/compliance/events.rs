@@ -15,6 +15,7 @@ compliance!(
     nonsense_ends_a_listeners_part,
     groups_come_and_go,
     ticks_are_multiples_of_their_period,
+    the_answers_of_a_listener_are_no_output,
 );
 
 /// Writes what it is told to `events`, one line each; remote events tell it how to answer.
@@ -206,4 +207,16 @@ fn ticks_are_multiples_of_their_period(subject: Subject) {
     });
     let when: i64 = tick.strip_prefix("TICK_5 len:15|when:").unwrap().parse().unwrap();
     assert_eq!(when % 5, 0, "{tick}");
+}
+
+/// OPT-90: of a listener only stderr is output.
+fn the_answers_of_a_listener_are_no_output(subject: Subject) {
+    let other = "[eventlistener:m]\ncommand=/bin/sh -c 'echo READY; echo err >&2; read x'\nevents=TICK_3600\nstartsecs=0\n\
+                 stdout_events_enabled=true\nstdout_capture_maxbytes=1KB\nstderr_events_enabled=true\n";
+    let daemon = daemon(subject, "PROCESS_LOG", "", other);
+    await_told(
+        &daemon,
+        "",
+        &["PROCESS_LOG_STDERR len:<N>|processname:m groupname:m pid:<PID> channel:stderr/err/"],
+    );
 }

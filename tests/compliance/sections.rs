@@ -18,6 +18,7 @@ compliance!(
     python_code_cannot_be_loaded,
     factories_must_be_named,
     the_owner_and_the_mode_of_the_socket,
+    the_file_can_keep_it_in_the_foreground,
 );
 
 /// OPT-1, OPT-2, OPT-3.
@@ -216,4 +217,15 @@ fn the_owner_and_the_mode_of_the_socket(subject: Subject) {
     let daemon = Daemon::start_in(home, &[]);
     let socket = std::fs::metadata(daemon.socket()).unwrap();
     assert_eq!((socket.mode() & 0o7777, socket.uid(), socket.gid()), (0o751, 65534, 65534));
+}
+
+/// OPT-16.
+fn the_file_can_keep_it_in_the_foreground(subject: Subject) {
+    let home = Home::with(subject, "[supervisord]\nnodaemon=true\nsilent=true\n");
+    let mut child = home.daemon_command(&["-c", "supervisord.conf"]).spawn().unwrap();
+    let pid = i32::try_from(child.id()).unwrap();
+    let daemon = Daemon::adopt(home, pid);
+    daemon.await_file("pid", &format!("{pid}\n"));
+    drop(daemon);
+    assert!(child.wait().is_ok());
 }

@@ -250,7 +250,16 @@ fn a_log_that_cannot_be_opened_is_told(subject: Subject) {
     fs::create_dir(home.path("sub")).unwrap();
     let mut daemon = Daemon::start_in(home, &[]);
     fs::remove_dir(daemon.home.path("sub")).unwrap();
+    let proc = format!("/proc/{}/fd", daemon.pid);
+    let descriptors = || fs::read_dir(&proc).unwrap().count();
+    let before = descriptors();
     daemon.answers("startProcess", json!(["x"]), "fault 50 SPAWN_ERROR: x");
+    // RE-42: theirs leaves its pipes open. The connection of the call may be open for another moment.
+    eventually("all that was opened is closed", || {
+        let after = descriptors();
+        let left = after.saturating_sub(before);
+        so(if subject == Subject::Ours { left == 0 } else { left >= 6 }, format!("{before} {after}"))
+    });
     let why = match subject {
         Subject::Theirs => "unknown error making dispatchers for 'x': ENOENT",
         Subject::Ours => "can't create the log in <DIR>/sub: no such file or directory",

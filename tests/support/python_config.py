@@ -81,7 +81,8 @@ def group(config):
     if isinstance(config, options.EventListenerPoolConfig):
         found["events"] = sorted(events.getEventNameByType(kind) for kind in config.pool_events)
         found["buffer_size"] = config.buffer_size
-    if isinstance(config, options.FastCGIGroupConfig):
+    # Without a process there is nobody to have the socket.
+    if isinstance(config, options.FastCGIGroupConfig) and found["processes"]:
         socket = config.socket_config
         found["socket"] = {"url": socket.url, "backlog": socket.backlog}
         if isinstance(socket, datatypes.UnixStreamSocketConfig):
