@@ -232,3 +232,34 @@ fn a_slow_program_is_waited_for() {
     assert_eq!(machine.sh("cat /var/log/orderly"), "done\n", "the program ended by itself");
     assert_eq!(machine.property("Result"), "success", "{}", machine.journal());
 }
+
+/// `systemctl reload` applies what has changed, and nothing else; a broken configuration fails it, with the reason.
+#[test]
+fn a_reload_touches_only_what_has_changed() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("reload");
+    let conf = "/etc/supervisor/conf.d/programs.conf";
+    let programs = |changing: &str| {
+        format!(
+            "[program:same]\ncommand=/bin/sleep 1000\n[program:changing]\ncommand=/bin/sleep {changing}\n"
+        )
+    };
+    machine.write(conf, &programs("1000"));
+    machine.enable_now();
+    let (same, changing) = (machine.running_pid("same"), machine.running_pid("changing"));
+
+    machine.write(conf, &programs("2000"));
+    machine.sh("systemctl reload supervisord");
+    assert_ne!(machine.running_pid("changing"), changing, "it was over when systemctl returned");
+    assert_eq!(machine.running_pid("same"), same);
+
+    machine.write(conf, "[program:broken]\ncommand=/bin/sleep 1\nstartsecs=soon\n");
+    let failed = machine.run(&["systemctl", "reload", "supervisord"]);
+    assert!(!failed.status.success(), "{failed:?}");
+    let journal = machine.journal();
+    assert!(journal.contains("invalid literal for int() with base 10: 'soon'"), "{journal}");
+    assert_eq!(machine.running_pid("same"), same);
+    assert_eq!(machine.property("ActiveState"), "active");
+}
