@@ -187,3 +187,46 @@ fn a_wait_ends_and_tells_what_became_of_each() {
         );
     }
 }
+
+#[test]
+fn a_description_tells_all_that_is_known() {
+    for subject in DAEMONS {
+        let daemon = in_states(subject);
+        let home = &daemon.home;
+        daemon.tell("up", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do echo line $i; done");
+        daemon.await_log_of("up", "line 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nline 8\nline 9\nline 10\nline 11\nline 12\n");
+        let ours = |text: &str| if subject == Subject::Ours { text.to_owned() } else { String::new() };
+        let log = |name: &str, channel: &str| {
+            format!("  {channel} log:  <DIR>/{name}-{channel}---supervisor-<ANY>.log\n")
+        };
+        let of_up = format!(
+            "up\n  state:       RUNNING, for <UPTIME>\n  pid:         <PID>\n  started:     <N>-<N>-<N> <N>:<N>:<N> UTC\n{}{}  \
+             last lines of stdout:\n    line 3\n    line 4\n    line 5\n    line 6\n    line 7\n    line 8\n    line 9\n    \
+             line 10\n    line 11\n    line 12\n",
+            ours(
+                "  command:     <DIR>/puppet\n  autostart:   true\n  autorestart: unexpected\n  priority:    999\n  \
+                 restarts:    0\n  cpu time:    <N>.<N> s\n  memory:      <N>.<N> <ANY>\n  tasks:       1\n"
+            ),
+            log("up", "stdout"),
+        );
+        ctl(home, "describe up").says(0, &of_up);
+        let of_failed = format!(
+            "failed\n  state:       FATAL\n  problem:     can't find command '<DIR>/missing'<ANY>\n  started:     <ANY>\n{}{}{}",
+            ours(
+                "  command:     <DIR>/missing\n  autostart:   true\n  autorestart: unexpected\n  priority:    999\n  \
+                 restarts:    0\n"
+            ),
+            log("failed", "stdout"),
+            log("failed", "stderr"),
+        );
+        ctl(home, "describe nope up fail*")
+            .says(3, &format!("nope: ERROR (no such process)\n{of_up}\n{of_failed}"));
+        let over = ctl(home, "describe over");
+        assert!(over.stdout.contains(", with exit status 3\n"), "{over:?}");
+        assert!(
+            ctl(home, "describe")
+                .stdout
+                .starts_with("Error: describe requires a process name\ndescribe <name>")
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! THE TABLE of commands: one row gives the name, the help and what it does.
 
 use super::session::Session;
-use super::{configuration, flags, foreground, logs, processes, shell, status};
+use super::{configuration, describe, flags, foreground, logs, processes, shell, status};
 
 /// A command.
 pub struct Command {
@@ -74,6 +74,13 @@ pub const COMMANDS: &[Command] = &[
         words: Words::Processes,
         listed: Listed::Default,
         run: logs::clear,
+    },
+    Command {
+        name: "describe",
+        help: "describe <name>\t\tTell all that is known of a process, with the last lines of its logs\ndescribe <gname>:*\tTell it of all processes in a group\ndescribe all\t\tTell it of all processes",
+        words: Words::Processes,
+        listed: Listed::More,
+        run: describe::describe,
     },
     Command {
         name: "exit",

@@ -11,6 +11,7 @@ pub mod complete;
 mod configuration;
 mod connection;
 pub mod console;
+mod describe;
 mod editor;
 pub mod flags;
 mod follow;

@@ -24,7 +24,7 @@ pub(super) fn status(session: &mut Session<'_>, words: &[&str]) {
         } else {
             show(session, &lines);
         }
-        if lines.iter().any(|info| STOPPED_STATES.contains(&field(info, "statename"))) {
+        if lines.iter().any(|info| is_stopped(info)) {
             session.code = exit::STATUS_NOT_RUNNING;
         }
     } else if for_programs {
@@ -32,8 +32,12 @@ pub(super) fn status(session: &mut Session<'_>, words: &[&str]) {
     }
 }
 
+pub(super) fn is_stopped(info: &Value) -> bool {
+    STOPPED_STATES.contains(&field(info, "statename"))
+}
+
 /// What the daemon tells of all processes; in detail, if it can. `None`: nothing, and why was said.
-fn processes(session: &mut Session<'_>, in_detail: bool) -> Option<Vec<Value>> {
+pub(super) fn processes(session: &mut Session<'_>, in_detail: bool) -> Option<Vec<Value>> {
     if !session.is_up() {
         if session.code != exit::GENERIC {
             session.code = exit::STATUS_UNKNOWN;
@@ -51,7 +55,7 @@ fn processes(session: &mut Session<'_>, in_detail: bool) -> Option<Vec<Value>> {
 }
 
 /// What is known of all processes. Supervisor's daemon knows no details.
-pub(super) fn all_infos(session: &mut Session<'_>, in_detail: bool) -> Result<Value, CallError> {
+fn all_infos(session: &mut Session<'_>, in_detail: bool) -> Result<Value, CallError> {
     if in_detail {
         match session.call("getAllProcessDetails", Vec::new()) {
             Err(CallError::Fault(UNKNOWN_METHOD, _)) => {}
