@@ -24,7 +24,7 @@ fn check(home: &Home, args: &[&str]) -> Outcome {
 fn is_root() -> bool {
     let root = nix::unistd::Uid::effective().is_root();
     if !root {
-        writeln!(std::io::stderr(), "skipped: only root can be told what others may do").unwrap();
+        support::skipped("only root can be told what others may do");
     }
     root
 }

@@ -68,6 +68,8 @@ mod spawning;
 mod status;
 #[path = "compliance/stopping.rs"]
 mod stopping;
+#[path = "compliance/syslog.rs"]
+mod syslog;
 #[path = "compliance/values.rs"]
 mod values;
 #[path = "compliance/web.rs"]

@@ -96,8 +96,7 @@ fn a_failure_is_in_the_details() {
 #[test]
 fn who_is_kept_out_of_a_directory_is_told_by_what() {
     if !nix::unistd::Uid::effective().is_root() {
-        eprintln!("skipped: only root runs programs as somebody else");
-        return;
+        return support::skipped("only root runs programs as somebody else");
     }
     let home = Home::with(
         Subject::Ours,

@@ -1,6 +1,8 @@
 //! Capture mode: what a program writes between two tokens is a message and no log (Supervisor 4.3 `dispatchers.py`,
 //! `POutputDispatcher`).
 
+use std::collections::VecDeque;
+
 use memchr::memmem;
 
 /// Starts a message.
@@ -20,7 +22,7 @@ pub struct Capture {
 /// A message on its way: its newest bytes, `limit` at most.
 #[derive(Debug, Default)]
 struct Message {
-    newest: Vec<u8>,
+    newest: VecDeque<u8>,
 }
 
 /// A piece of a stream.
@@ -39,7 +41,11 @@ impl Message {
         let bytes = &bytes[bytes.len().saturating_sub(limit)..];
         let excess = (self.newest.len() + bytes.len()).saturating_sub(limit);
         self.newest.drain(..excess);
-        self.newest.extend_from_slice(bytes);
+        self.newest.extend(bytes);
+    }
+
+    fn bytes(&mut self) -> &[u8] {
+        self.newest.make_contiguous()
     }
 }
 
@@ -67,7 +73,7 @@ impl Capture {
             self.give(&rest[..at], give);
             rest = &rest[at + token.len()..];
             match self.message.take() {
-                Some(message) => give(Piece::Message(&message.newest)),
+                Some(mut message) => give(Piece::Message(message.bytes())),
                 None => self.message = Some(Message::default()),
             }
         }

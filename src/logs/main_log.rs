@@ -38,7 +38,9 @@ pub struct MainLog {
 struct Targets {
     file: Option<FileSink>,
     syslog: Option<Syslog>,
-    stdout: bool,
+    stdout: Option<FileSink>,
+    /// For what a target cannot tell of itself.
+    stderr: Option<FileSink>,
     line: Vec<u8>,
 }
 
@@ -51,11 +53,15 @@ impl MainLog {
         let file =
             spec.file.as_deref().map(|f| FileSink::open(f, spec.maxbytes, spec.backups)).transpose()?;
         let own = spec.file.as_deref().and_then(fds::own_descriptor);
+        // What goes to stdout as a file is not repeated there; a stdout that is closed has nobody to tell.
+        let repeat = spec.stdout && own != Some(1);
+        let stream = |name: &str| FileSink::open(Path::new(name), 0, 0).ok();
+        let stdout = repeat.then(|| stream("/dev/stdout")).flatten();
         let targets = Targets {
             syslog: file.is_none().then(Syslog::default),
             file,
-            // What goes to stdout as a file is not repeated there.
-            stdout: spec.stdout && own != Some(1),
+            stdout,
+            stderr: stream("/dev/stderr"),
             line: Vec::new(),
         };
         Ok(Self { level: spec.level, path: spec.file.clone(), targets: Mutex::new(targets) })
@@ -85,17 +91,12 @@ impl MainLog {
         self.note(&Notice::other(level, text));
     }
 
-    /// No longer on stdout: it is about to become `/dev/null`.
-    pub fn leave_stdout(&self) {
-        self.with(|targets| targets.stdout = false);
-    }
-
     /// Opens the file again by its name.
     ///
     /// # Errors
     /// Those of open(2).
     pub fn reopen(&self) -> io::Result<()> {
-        self.with(|targets| targets.file.as_mut().map_or(Ok(()), |f| f.file().reopen()))
+        self.with(|targets| targets.file.as_mut().map_or(Ok(()), FileSink::reopen))
     }
 
     /// Starts with an empty file; its last line is told to the old one, as in Supervisor.
@@ -107,7 +108,7 @@ impl MainLog {
             return Err(io::ErrorKind::NotFound.into());
         }
         self.line(Level::Info, "reopening log file");
-        self.with(|targets| targets.file.as_mut().map_or(Ok(()), |f| f.file().clear()))
+        self.with(|targets| targets.file.as_mut().map_or(Ok(()), FileSink::clear))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Targets) -> T) -> T {
@@ -117,29 +118,30 @@ impl MainLog {
 
 impl Targets {
     fn write(&mut self, notice: &Notice) {
+        for trouble in self.put(notice) {
+            // A line like others, which may lead to more of its kind: those are not said.
+            self.put(&trouble);
+            // And to whoever started us, because the log that fails cannot tell.
+            if let Some(stderr) = self.stderr.as_mut().filter(|_| trouble.level() >= Level::Warn) {
+                stderr.write(&self.line);
+            }
+        }
+    }
+
+    /// Writes a line; what the targets say to that.
+    fn put(&mut self, notice: &Notice) -> Vec<Notice> {
         self.line.clear();
         // Writing into memory cannot fail.
         let _ = format_line(&mut self.line, Zoned::now().datetime(), notice);
-        let said = self.file.as_mut().and_then(|file| file.write(&self.line).said);
+        let mut said = Vec::new();
+        for sink in self.file.iter_mut().chain(&mut self.stdout) {
+            said.extend(sink.write(&self.line).said);
+        }
         if let Some(syslog) = &mut self.syslog {
-            syslog.send(None, &self.line);
+            said.extend(syslog.send(None, &self.line).said);
         }
-        if self.stdout {
-            write_stdout(&self.line);
-        }
-        if let Some(trouble) = said {
-            // The file cannot tell of itself: whoever started us can.
-            let mut text = Vec::new();
-            let _ = format_line(&mut text, Zoned::now().datetime(), &trouble);
-            let _ = io::stderr().write_all(&text);
-        }
+        said
     }
-}
-
-fn write_stdout(line: &[u8]) {
-    let mut out = io::stdout().lock();
-    // A terminal that is gone has nobody to tell.
-    let _ = out.write_all(line).and_then(|()| out.flush());
 }
 
 /// `YYYY-MM-DD HH:MM:SS,mmm LEVL message`
@@ -193,6 +195,6 @@ mod tests {
     #[test]
     fn stdout_is_written_once_when_it_is_the_file() {
         let log = MainLog::open(&MainLogSpec { stdout: true, ..spec("/dev/stdout".into()) }).unwrap();
-        assert!(!log.with(|targets| targets.stdout));
+        assert!(log.with(|targets| targets.stdout.is_none()));
     }
 }

@@ -1,20 +1,22 @@
 //! A file that is rotated by size (Supervisor 4.3 `loggers.py`, `RotatingFileHandler`; LOG-15..20).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::system::fds;
+use crate::system::output::{Output, Short};
 
-/// A log file. After each write, a file of `maxbytes` or more makes way for an empty one.
+/// A log file. One of `maxbytes` or more is to make way for an empty one.
 #[derive(Debug)]
 pub struct RotatingFile {
     path: PathBuf,
     maxbytes: i64,
     backups: i64,
-    file: File,
+    output: Output,
     position: u64,
+    /// It is a file with a name, which can be given to another.
     rotates: bool,
 }
 
@@ -25,8 +27,8 @@ impl RotatingFile {
     /// # Errors
     /// Those of open(2).
     pub fn open(path: &Path, maxbytes: i64, backups: i64) -> io::Result<Self> {
-        let (file, position, rotates) = open_at_end(path, None)?;
-        Ok(Self { path: path.to_owned(), maxbytes, backups, file, position, rotates })
+        let (output, position, rotates) = open_at_end(path, None)?;
+        Ok(Self { path: path.to_owned(), maxbytes, backups, output, position, rotates })
     }
 
     /// The file as named.
@@ -40,20 +42,79 @@ impl RotatingFile {
         (self.maxbytes, self.backups) = (maxbytes, backups);
     }
 
-    /// Appends, and rotates when it is time. A rotation that fails loses nothing: the file grows, and the next write tries
-    /// again.
+    /// Appends.
     ///
     /// # Errors
-    /// Those of write(2).
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.position += u64::try_from(bytes.len()).unwrap_or(0);
+    /// Those of write(2), with what was written all the same.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Short> {
+        let outcome = self.output.write(bytes);
+        let written = outcome.as_ref().map_or_else(|short| short.written, |()| bytes.len());
+        self.position += u64::try_from(written).unwrap_or(0);
+        outcome
+    }
+
+    /// It is time to rotate.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
         let limit = u64::try_from(self.maxbytes).unwrap_or(0);
-        if self.rotates && limit > 0 && self.position >= limit {
-            // Better a log that is too long than one that is lost.
-            let _ = self.rotate();
+        self.rotates && limit > 0 && self.position >= limit
+    }
+
+    /// Makes way for an empty file, unless others have emptied it. When that fails nothing is lost: the file grows.
+    ///
+    /// # Errors
+    /// Those of rename(2), open(2) and ftruncate(2).
+    pub fn rotate(&mut self) -> io::Result<()> {
+        let own = self.output.metadata()?;
+        self.position = own.len();
+        if !self.is_full() {
+            return Ok(());
         }
-        Ok(())
+        if self.backups <= 0 {
+            self.output.truncate()?;
+            self.position = 0;
+            return Ok(());
+        }
+        // Not what others have put there; nor what a rotation that stopped half-way has moved already.
+        if fs::metadata(&self.path).is_ok_and(|named| same(&own, &named)) {
+            for i in (1..self.backups).rev() {
+                unless_missing(fs::rename(numbered(&self.path, i), numbered(&self.path, i + 1)))?;
+            }
+            unless_missing(fs::rename(&self.path, numbered(&self.path, 1)))?;
+        }
+        self.open_again(Some(mode_of(&own)))
+    }
+
+    /// Looks whether the file was removed, or another one was put in its place: then the log goes on there. True if so.
+    /// A file that was only moved is written on, until it is reopened or another one has its name.
+    ///
+    /// # Errors
+    /// Those of open(2); the old file stays in use.
+    pub fn follow(&mut self) -> io::Result<bool> {
+        if !self.rotates {
+            return Ok(false);
+        }
+        let Ok(own) = self.output.metadata() else {
+            self.open_again(None)?;
+            return Ok(true);
+        };
+        let replaced = match fs::metadata(&self.path) {
+            Ok(named) => !same(&own, &named),
+            Err(_) => own.nlink() == 0,
+        };
+        if !replaced {
+            // Others may have emptied it.
+            self.position = own.len();
+            return Ok(false);
+        }
+        self.open_again(Some(mode_of(&own)))?;
+        Ok(true)
+    }
+
+    /// No name leads to it any more: what is written is lost when it is closed.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.rotates && self.output.metadata().is_ok_and(|own| own.nlink() == 0)
     }
 
     /// Opens the file again by its name: somebody has moved it away.
@@ -77,28 +138,22 @@ impl RotatingFile {
         self.open_again(mode)
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
-        if self.backups <= 0 {
-            self.file.set_len(0)?;
-            self.position = 0;
-            return Ok(());
-        }
-        let mode = self.mode();
-        for i in (1..self.backups).rev() {
-            unless_missing(fs::rename(numbered(&self.path, i), numbered(&self.path, i + 1)))?;
-        }
-        unless_missing(fs::rename(&self.path, numbered(&self.path, 1)))?;
-        self.open_again(mode)
-    }
-
     fn open_again(&mut self, mode: Option<u32>) -> io::Result<()> {
-        (self.file, self.position, self.rotates) = open_at_end(&self.path, mode)?;
+        (self.output, self.position, self.rotates) = open_at_end(&self.path, mode)?;
         Ok(())
     }
 
     fn mode(&self) -> Option<u32> {
-        self.file.metadata().ok().map(|m| m.permissions().mode() & 0o7777)
+        self.output.metadata().ok().map(|own| mode_of(&own))
     }
+}
+
+fn mode_of(file: &fs::Metadata) -> u32 {
+    file.permissions().mode() & 0o7777
+}
+
+fn same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Removes the contents of a log that nobody has open: the file stays, with its mode; a missing one stays missing.
@@ -111,28 +166,15 @@ pub fn clear_closed(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     unless_missing(fs::remove_file(path))?;
-    open_at_end(path, Some(found.permissions().mode() & 0o7777)).map(|_| ())
+    open_at_end(path, Some(mode_of(&found))).map(|_| ())
 }
 
 /// The file, its size, and whether it can be rotated. A file that did not exist gets `mode`, if there is one.
-fn open_at_end(path: &Path, mode: Option<u32>) -> io::Result<(File, u64, bool)> {
-    if let Some(number) = fds::own_descriptor(path) {
-        return Ok((File::from(fds::duplicate(number)?), 0, false));
-    }
-    let fifo = fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo());
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    if fifo {
-        // Neither opening nor writing may wait for a reader.
-        options.read(true).custom_flags(libc::O_NONBLOCK);
-    }
-    let mut file = options.open(path)?;
-    let regular = file.metadata()?.is_file();
-    let position = if regular { file.seek(SeekFrom::End(0))? } else { 0 };
-    if let Some(mode) = mode.filter(|_| regular && position == 0) {
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-    }
-    Ok((file, position, regular))
+fn open_at_end(path: &Path, mode: Option<u32>) -> io::Result<(Output, u64, bool)> {
+    let output = Output::open(path, mode)?;
+    let found = output.metadata()?;
+    let rotates = found.is_file() && fds::own_descriptor(path).is_none();
+    Ok((output, if rotates { found.len() } else { 0 }, rotates))
 }
 
 /// `base.1`
@@ -153,6 +195,14 @@ fn unless_missing(result: io::Result<()>) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// As the sink does it.
+    fn write(log: &mut RotatingFile, bytes: &[u8]) {
+        log.write(bytes).unwrap();
+        if log.is_full() {
+            log.rotate().unwrap();
+        }
+    }
+
     fn sizes(dir: &Path, names: &[&str]) -> Vec<Option<u64>> {
         names.iter().map(|n| fs::metadata(dir.join(n)).ok().map(|m| m.len())).collect()
     }
@@ -162,13 +212,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut log = RotatingFile::open(&dir.path().join("l"), 100, 2).unwrap();
         let names = ["l", "l.1", "l.2", "l.3"];
-        log.write(&[b'x'; 60]).unwrap();
+        write(&mut log, &[b'x'; 60]);
         assert_eq!(sizes(dir.path(), &names), [Some(60), None, None, None]);
-        log.write(&[b'x'; 60]).unwrap();
+        write(&mut log, &[b'x'; 60]);
         assert_eq!(sizes(dir.path(), &names), [Some(0), Some(120), None, None]);
-        log.write(&[b'x'; 100]).unwrap();
+        write(&mut log, &[b'x'; 100]);
         assert_eq!(sizes(dir.path(), &names), [Some(0), Some(100), Some(120), None]);
-        log.write(&[b'x'; 101]).unwrap();
+        write(&mut log, &[b'x'; 101]);
         assert_eq!(sizes(dir.path(), &names), [Some(0), Some(101), Some(100), None]);
     }
 
@@ -177,11 +227,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
         let mut log = RotatingFile::open(&path, 10, 0).unwrap();
-        log.write(&[b'x'; 10]).unwrap();
+        write(&mut log, &[b'x'; 10]);
         assert_eq!(sizes(dir.path(), &["l", "l.1"]), [Some(0), None]);
         for limit in [0, -1] {
             log.set_limits(limit, 3);
-            log.write(&[b'x'; 20]).unwrap();
+            write(&mut log, &[b'x'; 20]);
         }
         assert_eq!(sizes(dir.path(), &["l", "l.1"]), [Some(40), None]);
     }
@@ -193,14 +243,14 @@ mod tests {
         fs::write(&path, "12345678").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         let mut log = RotatingFile::open(&path, 10, 1).unwrap();
-        log.write(b"ab").unwrap();
+        write(&mut log, b"ab");
         assert_eq!(sizes(dir.path(), &["l", "l.1"]), [Some(0), Some(10)]);
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(), 0o600);
-        log.write(b"x").unwrap();
+        write(&mut log, b"x");
         log.clear().unwrap();
         assert_eq!((mode(), sizes(dir.path(), &["l", "l.1"])), (0o600, vec![Some(0), Some(10)]));
-        log.write(b"y").unwrap();
+        write(&mut log, b"y");
         clear_closed(&path).unwrap();
         assert_eq!((mode(), fs::read(&path).unwrap()), (0o600, Vec::new()));
     }
@@ -211,17 +261,74 @@ mod tests {
         let path = dir.path().join("l");
         let mut log = RotatingFile::open(&path, 0, 0).unwrap();
         fs::rename(&path, dir.path().join("old")).unwrap();
-        log.write(b"1").unwrap();
+        write(&mut log, b"1");
         log.reopen().unwrap();
-        log.write(b"22").unwrap();
+        write(&mut log, b"22");
         assert_eq!(sizes(dir.path(), &["old", "l"]), [Some(1), Some(2)]);
     }
 
     #[test]
     fn devices_do_not_rotate() {
         let mut log = RotatingFile::open(Path::new("/dev/null"), 1, 1).unwrap();
-        log.write(b"abc").unwrap();
+        write(&mut log, b"abc");
         log.clear().unwrap();
         assert!(!Path::new("/dev/null.1").exists());
+    }
+
+    #[test]
+    fn a_file_that_was_removed_or_replaced_is_followed_and_one_that_was_moved_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, moved) = (dir.path().join("l"), dir.path().join("moved"));
+        let mut log = RotatingFile::open(&path, 0, 0).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(!log.follow().unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(log.is_removed() && log.follow().unwrap() && !log.is_removed());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::rename(&path, &moved).unwrap();
+        assert!(!log.follow().unwrap() && !log.is_removed());
+        write(&mut log, b"1");
+        fs::write(&path, "22").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(log.follow().unwrap());
+        write(&mut log, b"3");
+        assert_eq!((fs::read(&moved).unwrap(), fs::read(&path).unwrap()), (b"1".to_vec(), b"223".to_vec()));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640,
+            "whoever made it chose it"
+        );
+    }
+
+    #[test]
+    fn what_others_emptied_is_not_full() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        let mut log = RotatingFile::open(&path, 10, 1).unwrap();
+        write(&mut log, b"123456789");
+        fs::File::create(&path).unwrap();
+        write(&mut log, b"1");
+        assert_eq!(sizes(dir.path(), &["l", "l.1"]), [Some(1), None]);
+    }
+
+    #[test]
+    fn a_rotation_that_stops_half_way_moves_no_backup_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sub/l");
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        let mut log = RotatingFile::open(&path, 10, 3).unwrap();
+        write(&mut log, b"first......");
+        log.write(b"second......").unwrap();
+        // Its name is taken by what cannot be opened.
+        fs::rename(&path, dir.path().join("sub/l.moved")).unwrap();
+        fs::create_dir(&path).unwrap();
+        for _ in 0..3 {
+            log.rotate().unwrap_err();
+        }
+        assert!(log.is_full(), "it grows, and is tried again");
+        fs::remove_dir(&path).unwrap();
+        log.rotate().unwrap();
+        assert_eq!(fs::read(dir.path().join("sub/l.1")).unwrap(), b"first......");
+        assert_eq!(sizes(dir.path(), &["sub/l", "sub/l.2"]), [Some(0), None]);
     }
 }

@@ -16,6 +16,7 @@ mod ground;
 pub mod interrupt;
 pub mod listen;
 pub mod machine;
+pub mod output;
 pub mod pidfd;
 pub mod rlimit;
 pub mod spawn;

@@ -14,6 +14,7 @@ compliance!(
     automatic_logs_have_a_name_of_their_own,
     old_automatic_logs_are_removed_at_the_start,
     a_log_is_rotated_after_the_write_that_fills_it,
+    a_log_that_others_empty_is_not_full,
     a_log_without_backups_is_emptied,
     a_log_without_a_limit_is_never_rotated,
     the_main_log_is_rotated_as_well,
@@ -24,6 +25,7 @@ compliance!(
     strip_ansi_removes_colours,
     the_foreground_repeats_the_main_log,
     levels_decide_what_the_main_log_says,
+    the_last_line_is_kept_though_a_grandchild_holds_the_pipe,
 );
 
 fn puppet(options: &str) -> String {
@@ -141,6 +143,19 @@ fn a_log_is_rotated_after_the_write_that_fills_it(subject: Subject) {
     assert_eq!(daemon.home.read("out.2"), lines(3));
     assert_eq!(daemon.home.read("out.3"), "not ours");
     daemon.answers("readProcessStdoutLog", json!(["x", 0, 0]), "\"\"");
+}
+
+/// LOG-21.
+fn a_log_that_others_empty_is_not_full(subject: Subject) {
+    let daemon =
+        start(subject, "stdout_logfile=%(here)s/out\nstdout_logfile_maxbytes=100\nstdout_logfile_backups=1");
+    daemon.tell("x", "printf '%059d\\n' 1");
+    daemon.await_file("out", &format!("{:059}\n", 1));
+    fs::File::create(daemon.home.path("out")).unwrap();
+    daemon.tell("x", "printf '%059d\\n' 2");
+    daemon.await_file("out", &format!("{:059}\n", 2));
+    daemon.tell("x", "printf '%059d\\n' 3");
+    daemon.await_file("out.1", &format!("{:059}\n{:059}\n", 2, 3));
 }
 
 /// LOG-17.
@@ -315,4 +330,13 @@ fn levels_decide_what_the_main_log_says(subject: Subject) {
         )
     });
     assert!(daemon.log().iter().all(|line| line.starts_with("WARN ") || line.starts_with("CRIT ")));
+}
+
+/// PRC-84.
+fn the_last_line_is_kept_though_a_grandchild_holds_the_pipe(subject: Subject) {
+    let sections = "[program:x]\ncommand=/bin/sh -c 'sleep 1000 & echo last; exit 1'\nautorestart=false\nstartsecs=0\n\
+                    stdout_logfile=%(here)s/out\n";
+    let daemon = Daemon::start(subject, sections);
+    daemon.await_state("x", "EXITED");
+    assert_eq!(daemon.home.read("out"), "last\n");
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -58,9 +58,14 @@ impl Daemon {
     /// Starts a daemon in the foreground of a session of its own, and waits for nothing.
     pub fn spawn(home: Home, args: &[&str]) -> Self {
         let all: Vec<&str> = ["-n", "-c", "supervisord.conf"].iter().chain(args).copied().collect();
-        let out = fs::File::create(home.path("stdout")).unwrap();
-        let err = fs::File::create(home.path("stderr")).unwrap();
-        let child = home.daemon_command(&all).stdout(out).stderr(err).spawn().unwrap();
+        let mut command = home.daemon_command(&all);
+        command.stdout(fs::File::create(home.path("stdout")).unwrap());
+        Self::spawn_command(home, command)
+    }
+
+    /// Starts a daemon by a command that becomes it, and waits for nothing.
+    pub fn spawn_command(home: Home, mut command: Command) -> Self {
+        let child = command.stderr(fs::File::create(home.path("stderr")).unwrap()).spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         Self { home, pid, child: Some(child), seen: 0 }
     }

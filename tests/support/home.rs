@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::pattern::assert_like;
+use super::skipped;
 
 /// Whose programs are under test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +180,24 @@ impl Home {
         command.arg(self.subject.program(program)).args(args);
         self.settle(&mut command);
         command
+    }
+
+    /// The daemon's command in a session and with mounts of its own, which a line of shell makes; `None`, and says so, where
+    /// that is not allowed.
+    pub fn mounted_command(&self, mounts: &str, args: &[&str]) -> Option<Command> {
+        let allowed = Command::new("unshare").args(["-m", "true"]).status();
+        if !allowed.is_ok_and(|status| status.success()) {
+            skipped("only root has mounts of its own");
+            return None;
+        }
+        let script = format!("{mounts} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("setsid");
+        command
+            .args(["unshare", "-m", "sh", "-c", &script])
+            .arg(self.subject.program("supervisord"))
+            .args(args);
+        self.settle(&mut command);
+        Some(command)
     }
 
     fn settle(&self, command: &mut Command) {

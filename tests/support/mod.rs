@@ -44,3 +44,9 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) ->
 pub fn so(holds: bool, seen: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(seen.into()) }
 }
+
+/// Says that a test, or a part of it, does not run here.
+#[allow(clippy::print_stderr, reason = "whoever runs the tests is to know")]
+pub fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}

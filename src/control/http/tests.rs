@@ -101,7 +101,7 @@ async fn calls_are_answered_and_faults_are_supervisors() {
         ("supervisor.getProcessInfo", vec![Value::string("a:*")], 10, "BAD_NAME: a:*"),
         ("supervisor.getProcessInfo", vec![Value::string("a:a")], 10, "BAD_NAME: a:a"),
         ("supervisor.signalProcess", vec![Value::string("a"), Value::string("X")], 10, "BAD_NAME: a"),
-        ("supervisor.readLog", vec![Value::Int(0), Value::Int(0)], 20, "NO_FILE"),
+        ("supervisor.readLog", vec![Value::Int(0), Value::Int(0)], 20, "NO_FILE: syslog"),
         ("system.methodHelp", vec![Value::string("x")], 4, "SIGNATURE_UNSUPPORTED"),
     ] {
         assert_eq!(rpc(path, method, params).await, Err((code, text.into())), "{method}");

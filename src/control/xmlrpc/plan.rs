@@ -96,8 +96,9 @@ pub async fn perform(interface: &Interface, client: &Client, plan: Plan) -> Resu
             bad_signal(interface, client, target, given, &text).await?
         }
         Plan::ReadMain { offset, length } => {
-            let path = supervisor.about().logfile.clone();
-            Value::String(blocking(move || read::read(path.as_deref(), offset, length)).await??)
+            let logfile = supervisor.about().logfile.clone();
+            let path = logfile.ok_or_else(|| Fault::new(FaultCode::NoFile, "syslog"))?;
+            Value::String(blocking(move || read::read(Some(&path), offset, length)).await??)
         }
         Plan::Read { name, given, channel, offset, length } => {
             let path = logfile(interface, client, name, given, channel).await?;

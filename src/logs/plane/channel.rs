@@ -176,19 +176,18 @@ impl Drain {
         }
     }
 
-    /// To the sinks.
+    /// To the sinks. What none of them took is lost.
     fn log(&self, bytes: &[u8], wires: &mut Wires) {
-        if let Some(file) = &self.file {
-            let written = file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes);
-            if written.dropped > 0 {
-                wires.drops.count(&self.source, written.dropped);
-            }
-            if let Some(notice) = written.said {
-                (wires.notify)(PlaneEvent::Note(notice));
-            }
+        let file = self.file.as_ref();
+        let file = file.map(|file| file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes));
+        let name = &self.source.name.process;
+        let syslog = self.syslog.then(|| wires.syslog.send(Some(name), bytes));
+        let lost = file.iter().chain(&syslog).map(|written| written.dropped).min().unwrap_or(0);
+        if lost > 0 {
+            wires.drops.count(&self.source, lost);
         }
-        if self.syslog {
-            wires.syslog.send(Some(&self.source.name.process), bytes);
+        for notice in file.into_iter().chain(syslog).flat_map(|written| written.said) {
+            (wires.notify)(PlaneEvent::Note(notice));
         }
     }
 
@@ -212,7 +211,8 @@ impl Drain {
             Event::ProcessLog { data, .. } | Event::ProcessCommunication { data, .. } => data.len(),
             _ => 0,
         };
-        let Some(claim) = wires.budget.claim(size) else {
+        // What is larger than everything that can be on its way goes alone.
+        let Some(claim) = wires.budget.claim(size.min(IN_FLIGHT)) else {
             self.lost += 1;
             return;
         };

@@ -96,7 +96,7 @@ impl Worker {
     fn open(&mut self, id: ChannelId, fd: OwnedFd, Prepared { spec, file }: Prepared) {
         if let Some(file) = &file {
             let mut sink = file.lock().unwrap_or_else(PoisonError::into_inner);
-            sink.file().set_limits(spec.maxbytes, spec.backups);
+            sink.set_limits(spec.maxbytes, spec.backups);
         }
         if let Err(error) = self.epoll.add(&fd, id.0, Interest::READ) {
             let text = format!(
@@ -150,7 +150,7 @@ impl Worker {
             if done.iter().any(|other| Arc::ptr_eq(other, file)) {
                 continue;
             }
-            let result = file.lock().unwrap_or_else(PoisonError::into_inner).file().reopen();
+            let result = file.lock().unwrap_or_else(PoisonError::into_inner).reopen();
             if let Err(error) = result {
                 let text = format!("cannot reopen '{}': {}", path.display(), io_errno_name(&error));
                 (self.notify)(PlaneEvent::Note(Notice::other(Level::Warn, text)));
@@ -162,7 +162,7 @@ impl Worker {
     fn clear(&self, path: &Path) -> Result<(), String> {
         let open = self.channels.values().find(|c| c.path().is_some_and(|open| open == path));
         let result = match open.and_then(Channel::file) {
-            Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).file().clear(),
+            Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).clear(),
             None => clear_closed(path),
         };
         result.map_err(|error| format!("{}: {}", path.display(), io_errno_name(&error)))

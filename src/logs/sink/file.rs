@@ -4,34 +4,31 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::api::{Level, Notice};
+use super::outage::{Outage, Written};
+use crate::api::Level;
 use crate::logs::rotate::RotatingFile;
-use crate::system::io_errno_name;
+use crate::system::errno::errno_words;
+use crate::system::output::Short;
 
-/// A log file. While it cannot be written, what comes is dropped and counted; that is said once, and so is its end.
+/// How often it is looked whether the file still has its name; no line costs that.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long a rotation that failed is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A log file. While it cannot be written, what comes is dropped and counted; that is said once, and so is its end. Where
+/// bytes are missing a line says how many.
 #[derive(Debug)]
 pub struct FileSink {
     file: RotatingFile,
-    trouble: Option<Trouble>,
+    /// For people: `'/var/log/x'`.
+    name: String,
+    outage: Outage,
+    look_at: Instant,
+    /// When a rotation that failed is tried again.
+    rotate_at: Option<Instant>,
+    /// What was taken in last, and what was written last, was the end of a line.
+    whole: (bool, bool),
 }
-
-/// What became of some bytes.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// How many were dropped.
-    pub dropped: u64,
-    /// What is to be said about that.
-    pub said: Option<Notice>,
-}
-
-#[derive(Debug)]
-struct Trouble {
-    dropped: u64,
-    retry_at: Instant,
-}
-
-/// How long a file that failed is left alone.
-const RETRY: Duration = Duration::from_secs(1);
 
 impl FileSink {
     /// Opens for appending.
@@ -39,50 +36,223 @@ impl FileSink {
     /// # Errors
     /// Those of open(2).
     pub fn open(path: &Path, maxbytes: i64, backups: i64) -> io::Result<Self> {
-        Ok(Self { file: RotatingFile::open(path, maxbytes, backups)?, trouble: None })
+        Ok(Self {
+            file: RotatingFile::open(path, maxbytes, backups)?,
+            name: format!("'{}'", path.display()),
+            outage: Outage::default(),
+            look_at: Instant::now() + LOOK,
+            rotate_at: None,
+            whole: (true, true),
+        })
     }
 
-    /// The file itself.
-    pub fn file(&mut self) -> &mut RotatingFile {
-        &mut self.file
+    /// From now on other limits.
+    pub fn set_limits(&mut self, maxbytes: i64, backups: i64) {
+        self.file.set_limits(maxbytes, backups);
+    }
+
+    /// Opens the file again by its name.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn reopen(&mut self) -> io::Result<()> {
+        self.outage.retry(Instant::now());
+        self.file.reopen()
+    }
+
+    /// Starts with an empty file of the same mode; backups stay.
+    ///
+    /// # Errors
+    /// Those of unlink(2) and open(2).
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.outage.retry(Instant::now());
+        self.file.clear()
     }
 
     /// Appends, or drops.
     pub fn write(&mut self, bytes: &[u8]) -> Written {
-        let size = u64::try_from(bytes.len()).unwrap_or(0);
-        if let Some(trouble) = &mut self.trouble {
-            let now = Instant::now();
-            if now < trouble.retry_at || self.file.reopen().is_err() || self.file.write(bytes).is_err() {
-                trouble.dropped += size;
-                if now >= trouble.retry_at {
-                    trouble.retry_at = now + RETRY;
-                }
-                return Written { dropped: size, said: None };
-            }
-            let dropped = trouble.dropped;
-            self.trouble = None;
-            let path = self.file.path().display();
-            let text = format!("writing to '{path}' works again, {dropped} bytes were dropped");
-            return Written { dropped: 0, said: Some(Notice::other(Level::Warn, text)) };
+        let (now, mut written) = (Instant::now(), Written::default());
+        if now >= self.look_at {
+            self.look_at = now + LOOK;
+            self.look(now, &mut written);
         }
-        let Err(error) = self.file.write(bytes) else { return Written::default() };
-        self.trouble = Some(Trouble { dropped: size, retry_at: Instant::now() + RETRY });
-        let (path, name) = (self.file.path().display(), io_errno_name(&error));
-        let text = format!("cannot write to '{path}', dropping output: {name}");
-        Written { dropped: size, said: Some(Notice::other(Level::Error, text)) }
+        if self.outage.is_left_alone(now) {
+            self.outage.drop(count(bytes), &mut written);
+        } else if self.outage.is_on() {
+            self.resume(now, bytes, &mut written);
+        } else {
+            self.append(now, bytes, &mut written);
+        }
+        if let Some(last) = bytes.last() {
+            self.whole.0 = *last == b'\n';
+        }
+        if self.file.is_full() && self.rotate_at.is_none_or(|at| at <= now) {
+            self.rotate(now, &mut written);
+        }
+        written
     }
+
+    fn append(&mut self, now: Instant, bytes: &[u8], written: &mut Written) -> bool {
+        let outcome = self.file.write(bytes);
+        let taken = outcome.as_ref().map_or_else(|short| short.written, |()| bytes.len());
+        if let Some(last) = bytes[..taken].last() {
+            self.whole.1 = *last == b'\n';
+        }
+        let Err(Short { error, .. }) = outcome else { return true };
+        self.outage.fail(&self.name, now, &error, count(&bytes[taken..]), written);
+        false
+    }
+
+    /// Tries again: goes on with a whole line, behind one that says what is missing.
+    fn resume(&mut self, now: Instant, bytes: &[u8], written: &mut Written) {
+        let skipped = if self.whole.0 { Some(0) } else { memchr::memchr(b'\n', bytes).map(|at| at + 1) };
+        let Some(skipped) = skipped else { return self.outage.drop(count(bytes), written) };
+        match self.file.follow() {
+            Ok(elsewhere) => self.whole.1 |= elsewhere,
+            Err(error) if self.file.is_removed() => {
+                return self.outage.fail(&self.name, now, &error, count(bytes), written);
+            }
+            Err(_) => {}
+        }
+        let (dropped, words) = self.outage.missing();
+        let missing = dropped + count(&bytes[..skipped]);
+        let end = if self.whole.1 { "" } else { "\n" };
+        let line = format!("{end}supervisord: {missing} bytes of output are missing here: {words}\n");
+        if let Err(Short { written: taken, error }) = self.file.write(line.as_bytes()) {
+            self.whole.1 &= taken == 0;
+            return self.outage.fail(&self.name, now, &error, count(bytes), written);
+        }
+        self.whole.1 = true;
+        self.outage.drop(count(&bytes[..skipped]), written);
+        self.outage.end(&self.name, written);
+        self.append(now, &bytes[skipped..], written);
+    }
+
+    /// Looks whether the file is still the one of that name.
+    fn look(&mut self, now: Instant, written: &mut Written) {
+        match self.file.follow() {
+            Ok(false) => {}
+            Ok(true) => {
+                self.outage.retry(now);
+                self.whole.1 = true;
+                let text = format!("{} was removed or replaced: its output goes on in a new file", self.name);
+                written.say(Level::Info, text);
+            }
+            Err(error) if self.file.is_removed() && !self.outage.is_on() => {
+                self.outage.fail(&self.name, now, &error, 0, written);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn rotate(&mut self, now: Instant, written: &mut Written) {
+        let Err(error) = self.file.rotate() else { return self.rotate_at = None };
+        if self.rotate_at.is_none() {
+            let why = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
+            written.say(Level::Error, format!("cannot rotate {}, which grows: {why}", self.name));
+        }
+        self.rotate_at = Some(now + PAUSE);
+    }
+}
+
+fn count(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::Read as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
     use super::*;
+
+    /// A log that is read, and whose reader may be slow.
+    fn fifo() -> (tempfile::TempDir, FileSink, fs::File) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let sink = FileSink::open(&path, 0, 0).unwrap();
+        let reader = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        (dir, sink, reader)
+    }
+
+    fn read(reader: &mut fs::File) -> String {
+        let mut all = Vec::new();
+        // Ends with EAGAIN, because the sink holds the other end.
+        let _ = reader.read_to_end(&mut all);
+        String::from_utf8(all).unwrap()
+    }
 
     #[test]
     fn a_full_disk_is_said_once() {
         let mut sink = FileSink::open(Path::new("/dev/full"), 0, 0).unwrap();
         let written = sink.write(b"abc");
-        assert_eq!(written.said.unwrap().to_string(), "cannot write to '/dev/full', dropping output: ENOSPC");
-        assert_eq!(sink.write(b"abc"), Written { dropped: 3, said: None });
-        assert_eq!(sink.trouble.unwrap().dropped, 6);
+        let said = written.said[0].to_string();
+        assert_eq!(said, "cannot write to '/dev/full', dropping output: no space left on device");
+        assert_eq!(sink.write(b"abc"), Written { dropped: 3, said: vec![] });
+        assert_eq!(sink.outage.missing().0, 6);
+    }
+
+    #[test]
+    fn what_was_written_in_part_is_not_written_again_and_what_is_missing_is_said_there() {
+        let (_dir, mut sink, mut reader) = fifo();
+        let lines: String = (0..10_000).map(|n| format!("line {n:010}\n")).collect();
+        let written = sink.write(lines.as_bytes());
+        let taken = lines.len() - usize::try_from(written.dropped).unwrap();
+        assert!(taken > 0 && written.dropped > 0 && written.said.len() == 1, "{written:?}");
+        assert_eq!(sink.write(b"dropped, and cut of").dropped, 19);
+        assert_eq!(read(&mut reader), lines[..taken]);
+        let written = sink.write(b"f here\nwhole\n");
+        assert_eq!((written.dropped, written.said.len()), (7, 1), "{written:?}");
+        let missing = lines.len() - taken + 26;
+        let end = if lines[..taken].ends_with('\n') { "" } else { "\n" };
+        let why = "its reader does not keep up";
+        assert_eq!(
+            read(&mut reader),
+            format!("{end}supervisord: {missing} bytes of output are missing here: {why}\nwhole\n")
+        );
+        assert_eq!(sink.write(b"more\n"), Written::default());
+    }
+
+    #[test]
+    fn a_log_whose_directory_is_gone_goes_on_when_it_is_there_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = dir.path().join("logs");
+        fs::create_dir(&logs).unwrap();
+        let mut sink = FileSink::open(&logs.join("x"), 0, 0).unwrap();
+        sink.write(b"one\n");
+        fs::remove_dir_all(&logs).unwrap();
+        sink.look_at = Instant::now();
+        let written = sink.write(b"two\n");
+        assert_eq!((written.dropped, written.said.len()), (4, 1), "{written:?}");
+        sink.outage.retry(Instant::now());
+        assert_eq!(sink.write(b"three\n").dropped, 6);
+        fs::create_dir(&logs).unwrap();
+        sink.outage.retry(Instant::now());
+        let written = sink.write(b"four\n");
+        assert_eq!(
+            written.said[0].to_string(),
+            format!("writing to {} works again, 10 bytes were dropped", sink.name)
+        );
+        let why = "supervisord: 10 bytes of output are missing here: no such file or directory";
+        assert_eq!(fs::read_to_string(logs.join("x")).unwrap(), format!("{why}\nfour\n"));
+    }
+
+    #[test]
+    fn a_rotation_that_fails_is_said_once_and_loses_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut sink = FileSink::open(&path, 4, 1).unwrap();
+        fs::create_dir(dir.path().join("x.1")).unwrap();
+        let written = sink.write(b"one\n");
+        let said = format!("cannot rotate {}, which grows: is a directory", sink.name);
+        assert_eq!(written.said[0].to_string(), said);
+        sink.rotate_at = Some(Instant::now());
+        assert_eq!(sink.write(b"two\n"), Written::default());
+        fs::remove_dir(dir.path().join("x.1")).unwrap();
+        sink.rotate_at = Some(Instant::now());
+        sink.write(b"three\n");
+        assert_eq!(fs::read_to_string(dir.path().join("x.1")).unwrap(), "one\ntwo\nthree\n");
     }
 }
