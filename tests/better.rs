@@ -1,6 +1,8 @@
 //! What ours does better than Supervisor on purpose: each of these is an exception of `docs/compat.md`.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests as well")]
 
+#[path = "better/pipes.rs"]
+mod pipes;
 mod support;
 
 use std::fs;

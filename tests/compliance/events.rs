@@ -128,13 +128,17 @@ fn output_is_an_event_when_it_is_wanted(subject: Subject) {
 
 /// EVT-9, EVT-10, LOG-55, LOG-56, LOG-57.
 fn what_stands_between_the_tokens_is_a_message(subject: Subject) {
-    let program = "[program:p]\ncommand=/bin/sh -c 'printf \"before<!--XSUPER\"; read x; printf \"VISOR:BEGIN-->a message<!--XSUPERVISOR:END-->\"; printf \"and what comes after it\"; read x'\n\
-                   startsecs=0\nstdout_capture_maxbytes=1KB\nautorestart=false\nstdout_logfile=%(here)s/out\n";
+    let program = "[program:p]\ncommand=/bin/sh -c 'printf \"before<!--XSUPER\"; read x; printf \"VISOR:BEGIN-->a message<!--XSUPERVISOR:END-->\"; printf \"and what comes after it\"; read x; \
+                   printf \"<!--XSUPERVISOR:BEGIN-->of stderr<!--XSUPERVISOR:END-->and what comes after it\" >&2; read x'\n\
+                   startsecs=0\nstdout_capture_maxbytes=1KB\nstderr_capture_maxbytes=1KB\nautorestart=false\nstdout_logfile=%(here)s/out\n";
     let daemon = daemon(subject, "PROCESS_COMMUNICATION", "", program);
     daemon.await_state("p", "RUNNING");
     daemon.tell("p", "");
     let message = "PROCESS_COMMUNICATION_STDOUT len:<N>|processname:p groupname:p pid:<PID>/a message";
     await_told(&daemon, "", &[message]);
+    daemon.tell("p", "");
+    let other = "PROCESS_COMMUNICATION_STDERR len:<N>|processname:p groupname:p pid:<PID>/of stderr";
+    await_told(&daemon, "", &[message, other]);
     daemon.await_file("out", "before<ANY>");
     assert!(!daemon.home.read("out").contains("message"), "a message is no log");
 }
@@ -209,14 +213,16 @@ fn ticks_are_multiples_of_their_period(subject: Subject) {
     assert_eq!(when % 5, 0, "{tick}");
 }
 
-/// OPT-90: of a listener only stderr is output.
+/// OPT-90, EVT-64: of a listener only stderr is output; what it answers is logged all the same.
 fn the_answers_of_a_listener_are_no_output(subject: Subject) {
     let other = "[eventlistener:m]\ncommand=/bin/sh -c 'echo READY; echo err >&2; read x'\nevents=TICK_3600\nstartsecs=0\n\
-                 stdout_events_enabled=true\nstdout_capture_maxbytes=1KB\nstderr_events_enabled=true\n";
+                 stdout_events_enabled=true\nstdout_capture_maxbytes=1KB\nstderr_events_enabled=true\n\
+                 stdout_logfile=%(here)s/answers\n";
     let daemon = daemon(subject, "PROCESS_LOG", "", other);
     await_told(
         &daemon,
         "",
         &["PROCESS_LOG_STDERR len:<N>|processname:m groupname:m pid:<PID> channel:stderr/err/"],
     );
+    daemon.await_file("answers", "READY\n");
 }

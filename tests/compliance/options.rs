@@ -22,6 +22,7 @@ compliance!(
     without_a_configuration_it_says_where_it_looked,
     what_an_option_replaces_is_still_checked,
     limits_that_cannot_be_had_are_refused,
+    an_address_that_is_not_ours_is_refused,
 );
 
 #[track_caller]
@@ -30,7 +31,7 @@ fn complains(told: &Outcome, text: &str) {
     told.complains(2, &text);
 }
 
-/// CLI-8, CLI-9, CLI-24.
+/// CLI-8, CLI-9, CLI-24, CLI-39.
 fn version_and_help_end_at_once(subject: Subject) {
     let home = Home::new(subject);
     let version = format!("{}\n", subject.version());
@@ -41,6 +42,7 @@ fn version_and_help_end_at_once(subject: Subject) {
         &["-v", "-h"],
         &["-nv", "-c", "missing"],
         &["-e", "info", "-v"],
+        &["--profile_options", "cumulative,calls,callers", "-v"],
     ] {
         home.supervisord(args).says(0, &version);
     }
@@ -319,4 +321,14 @@ fn limits_that_cannot_be_had_are_refused(subject: Subject) {
                 <N> file descriptors.  Either raise the number of usable file descriptors in your environment (see README.rst) \
                 or lower the minfds setting in the config file to allow the process to start.\nFor help, use <ANY>supervisord -h\n";
     told.complains(2, text);
+}
+
+/// SIG-33.
+fn an_address_that_is_not_ours_is_refused(subject: Subject) {
+    // An address for documentation: nobody has it.
+    let home = Home::with(subject, "[inet_http_server]\nport=192.0.2.1:9001\n");
+    let told = home.supervisord(&["-n", "-c", "supervisord.conf"]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    let text = "Error: Cannot open an HTTP server: socket.error reported errno.EADDRNOTAVAIL (99)\n";
+    assert!(told.stderr.contains(text), "{told:?}");
 }
