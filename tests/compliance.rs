@@ -36,6 +36,8 @@ mod expansion;
 mod fcgi;
 #[path = "compliance/grammar.rs"]
 mod grammar;
+#[path = "compliance/http.rs"]
+mod http;
 #[path = "compliance/include.rs"]
 mod include;
 #[path = "compliance/lives.rs"]
@@ -70,6 +72,8 @@ mod status;
 mod stopping;
 #[path = "compliance/syslog.rs"]
 mod syslog;
+#[path = "compliance/tails.rs"]
+mod tails;
 #[path = "compliance/values.rs"]
 mod values;
 #[path = "compliance/web.rs"]

@@ -2,6 +2,8 @@
 //!
 //! These block on the disk: call them where blocking is allowed.
 
+pub mod follow;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;

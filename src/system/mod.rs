@@ -13,6 +13,7 @@ pub mod fds;
 pub mod files;
 mod glob;
 mod ground;
+pub mod inotify;
 pub mod interrupt;
 pub mod listen;
 pub mod machine;

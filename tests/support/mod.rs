@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod python;
 pub mod reading;
 pub mod rpc;
+pub mod stream;
 
 use std::time::{Duration, Instant};
 

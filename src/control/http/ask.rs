@@ -1,5 +1,6 @@
 //! A request, as handlers see it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
+use super::life::Life;
 use crate::control::client::Client;
 
 /// Bytes that the body of a request may have.
@@ -29,12 +31,13 @@ pub struct Ask {
     /// The head.
     pub headers: HeaderMap,
     body: Incoming,
+    life: Arc<Life>,
 }
 
 impl Ask {
     /// Takes a request apart.
     #[must_use]
-    pub fn new(request: Request<Incoming>, client: Client) -> Self {
+    pub fn new(request: Request<Incoming>, client: Client, life: Arc<Life>) -> Self {
         let (head, body) = request.into_parts();
         Self {
             client,
@@ -43,6 +46,7 @@ impl Ask {
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             body,
+            life,
         }
     }
 
@@ -62,6 +66,7 @@ impl Ask {
         if usize::try_from(length).map_or(true, |length| length > limit) {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
+        let _reading = self.life.reading();
         let body = Limited::new(self.body, limit).collect();
         match tokio::time::timeout(BODY_TIMEOUT, body).await {
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),

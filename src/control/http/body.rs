@@ -9,7 +9,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use super::guard::Busy;
+use super::life::Busy;
 use super::socket::Socket;
 
 /// Chunks that wait for a client to read them.

@@ -10,9 +10,11 @@ pub mod bind;
 pub mod body;
 mod call;
 pub mod guard;
+pub mod life;
 pub mod page;
 pub mod route;
 pub mod socket;
+pub mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +29,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use self::body::Answer;
-use self::guard::{Connections, Guarded};
+use self::guard::Guarded;
+use self::life::Connections;
 use self::route::Site;
 use self::socket::{Ear, Socket};
 use crate::api::Surface;
@@ -40,6 +43,8 @@ const HEAD_LIMIT: usize = 16 * 1024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection that has to leave may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the last answers may take when the server closes.
+const GRACE: Duration = Duration::from_millis(500);
 /// How long to wait when there are no descriptors left, or no connection is idle.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -52,7 +57,7 @@ pub enum Listener {
     Inet(std::net::TcpListener),
 }
 
-/// Serves a control socket; ends only by being dropped.
+/// Serves a control socket, until the site closes; answers under way are still given.
 ///
 /// # Errors
 /// When the socket cannot be registered with the loop.
@@ -62,18 +67,20 @@ pub async fn serve(listener: Listener, site: Site) -> io::Result<()> {
 
 async fn serve_within(listener: Listener, site: Site, head_timeout: Duration) -> io::Result<()> {
     let ear = Ear::new(listener)?;
+    let mut closing = site.closing.clone();
     let door = Door {
         site: Arc::new(site),
         places: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
         known: Arc::default(),
         head_timeout,
     };
-    loop {
-        match ear.accept().await {
-            Ok((socket, surface)) => door.let_in(socket, surface).await,
-            Err(_) => sleep(PAUSE).await,
-        }
+    tokio::select! {
+        () = door.keep(&ear) => {}
+        _ = closing.changed() => {}
     }
+    drop(ear);
+    let _ = timeout(GRACE, door.known.settled()).await;
+    Ok(())
 }
 
 struct Door {
@@ -84,6 +91,16 @@ struct Door {
 }
 
 impl Door {
+    /// Lets clients in.
+    async fn keep(&self, ear: &Ear) {
+        loop {
+            match ear.accept().await {
+                Ok((socket, surface)) => self.let_in(socket, surface).await,
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
     /// Serves a connection in a task of its own, when there is a place for it.
     async fn let_in(&self, socket: Socket, surface: Surface) {
         let Some(place) = self.place().await else { return };
@@ -118,9 +135,10 @@ async fn connection(
 ) {
     let life = known.enter();
     let service = service_fn(|request| {
-        let (site, busy, socket) = (Arc::clone(&site), life.busy(), socket.clone());
+        let (site, life, socket) = (Arc::clone(&site), Arc::clone(&life), socket.clone());
+        let busy = life.busy();
         async move {
-            let response = route::answer(&site, request, surface).await;
+            let response = route::answer(&site, request, surface, life).await;
             Ok::<_, std::convert::Infallible>(response.map(|body| Answer::new(body, busy, socket)))
         }
     });
@@ -131,7 +149,7 @@ async fn connection(
         _ = connection.as_mut() => {}
         () = life.leave.notified() => {
             connection.as_mut().graceful_shutdown();
-            if !life.is_waiting() {
+            if !life.is_expendable() {
                 let _ = timeout(FAREWELL, connection.as_mut()).await;
             }
         }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::watch;
 
 use super::ask::Ask;
 use super::body::Body;
+use super::life::Life;
+use super::tail::{self, Followers};
 use super::{auth, call, page};
 use crate::api::{Asker, Surface, VERSION};
 use crate::config::spec::Credentials;
@@ -27,6 +30,10 @@ pub struct Site {
     pub interface: Interface,
     /// The pages.
     pub web: Arc<Web>,
+    /// Clients that follow logs.
+    pub followers: Followers,
+    /// The server closes when the other end is dropped; streams have to end then.
+    pub closing: watch::Receiver<()>,
 }
 
 /// What a handler comes to: an answer, or a status for which the error page is sent.
@@ -79,6 +86,8 @@ macro_rules! routes {
 
 routes! {
     &[Method::POST], Place::Below("/RPC2"), BAD_REQUEST => call::answer;
+    &[Method::GET], Place::Below("/logtail"), BAD_REQUEST => tail::of_process;
+    &[Method::GET], Place::Below("/mainlogtail"), BAD_REQUEST => tail::of_main_log;
     &[Method::GET, Method::HEAD, Method::POST], Place::At("/"), NOT_FOUND => serve::index;
     &[Method::GET, Method::HEAD, Method::POST], Place::At("/index.html"), NOT_FOUND => serve::index;
     &[Method::GET, Method::HEAD, Method::POST], Place::At("/tail.html"), NOT_FOUND => serve::tail;
@@ -91,15 +100,20 @@ routes! {
 }
 
 /// Answers a request that came over a surface.
-pub async fn answer(site: &Site, request: Request<Incoming>, surface: Surface) -> Response<Body> {
-    let mut response = route(site, request, surface).await.unwrap_or_else(page::error);
+pub async fn answer(
+    site: &Site,
+    request: Request<Incoming>,
+    surface: Surface,
+    life: Arc<Life>,
+) -> Response<Body> {
+    let mut response = route(site, request, surface, life).await.unwrap_or_else(page::error);
     if let Ok(name) = HeaderValue::from_str(&format!("supervisord/{VERSION}")) {
         response.headers_mut().insert(header::SERVER, name);
     }
     response
 }
 
-async fn route(site: &Site, request: Request<Incoming>, surface: Surface) -> Outcome {
+async fn route(site: &Site, request: Request<Incoming>, surface: Surface, life: Arc<Life>) -> Outcome {
     let user = match &site.auth {
         None => None,
         Some(credentials) => {
@@ -111,7 +125,7 @@ async fn route(site: &Site, request: Request<Incoming>, surface: Surface) -> Out
         }
     };
     let client = Client { asker: Asker { surface, user }, readonly: site.readonly };
-    let ask = Ask::new(request, client);
+    let ask = Ask::new(request, client, life);
     let found = ROUTES.iter().find(|route| route.place.covers(&ask.path)).ok_or(StatusCode::NOT_FOUND)?;
     if !found.methods.contains(&ask.method) {
         return Err(found.otherwise);

@@ -1,13 +1,15 @@
 //! A server, driven with raw bytes.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 use super::route::Site;
+use super::tail::Followers;
 use super::{Listener, serve_within};
 use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState};
 use crate::config::spec::Credentials;
@@ -38,21 +40,28 @@ async fn desk(mut desk: Desk, shutting_down: bool) {
 struct Server {
     path: PathBuf,
     _dir: tempfile::TempDir,
+    _close: watch::Sender<()>,
 }
 
 async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) -> Server {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s");
     let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let about = About { identifier: "me".into(), pid: 7, logfile: None };
+    let (close, closing) = watch::channel(());
+    let site = Site { closing, ..site(auth, enabled, shutting_down, None) };
+    tokio::spawn(serve_within(listener, site, HEAD_TIMEOUT));
+    Server { path, _dir: dir, _close: close }
+}
+
+fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: Option<PathBuf>) -> Site {
+    let about = About { identifier: "me".into(), pid: 7, logfile };
     let (supervisor, side) =
         Supervisor::new(about, watch::channel(Findings::default()).1, Drops::default(), Now::default);
     tokio::spawn(desk(side, shutting_down));
+    let followers = Followers::new(None);
+    let closing = watch::channel(()).1;
     let web = Web::new(supervisor.clone()).unwrap();
-    let site = Site { auth, readonly: false, interface: Interface { supervisor, enabled }, web };
-    tokio::spawn(serve_within(listener, site, HEAD_TIMEOUT));
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    Server { path, _dir: dir }
+    Site { auth, readonly: false, interface: Interface { supervisor, enabled }, web, followers, closing }
 }
 
 fn post(body: &str) -> String {
@@ -176,4 +185,67 @@ async fn the_state_gate_and_the_missing_interface() {
     assert_eq!(rpc(&bare.path, "supervisor.getPID", vec![]).await, Err((1, "UNKNOWN_METHOD".into())));
     let Ok(Value::Array(names)) = rpc(&bare.path, "system.listMethods", vec![]).await else { panic!() };
     assert_eq!(names.len(), 4);
+}
+
+/// Opens a connection of either kind.
+trait Connect {
+    async fn connect(&self) -> Box<dyn Stream>;
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+impl Connect for PathBuf {
+    async fn connect(&self) -> Box<dyn Stream> {
+        Box::new(UnixStream::connect(self).await.unwrap())
+    }
+}
+
+impl Connect for SocketAddr {
+    async fn connect(&self) -> Box<dyn Stream> {
+        Box::new(TcpStream::connect(self).await.unwrap())
+    }
+}
+
+/// As Supervisor's clients follow: with a line end too many, which stays in the server's buffer.
+async fn followers_come_and_go(at: impl Connect) {
+    let follow = async || {
+        let mut stream = at.connect().await;
+        stream.write_all(b"GET /mainlogtail HTTP/1.1\r\nHost: localhost\r\n\r\n\r\n").await.unwrap();
+        let mut read = Vec::new();
+        while !read.windows(4).any(|window| window == b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut read).await.unwrap(), 0);
+        }
+        (stream, String::from_utf8(read).unwrap())
+    };
+    for _ in 0..200 {
+        let (_, head) = follow().await;
+        assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    }
+    let mut kept = Vec::new();
+    let full = loop {
+        match follow().await {
+            (stream, head) if head.starts_with("HTTP/1.1 200 OK") => kept.push(stream),
+            (_, head) => break head,
+        }
+    };
+    assert!(full.starts_with("HTTP/1.1 503 Service Unavailable"), "{full}");
+    assert_eq!(kept.len(), 64);
+}
+
+#[tokio::test]
+async fn followers_that_leave_are_noticed_and_too_many_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, log) = (dir.path().join("s"), dir.path().join("log"));
+    std::fs::write(&log, "").unwrap();
+    let (_close, closing) = watch::channel(());
+    let unix = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tcp.local_addr().unwrap();
+    for listener in [unix, Listener::Inet(tcp)] {
+        let site = Site { closing: closing.clone(), ..site(None, true, false, Some(log.clone())) };
+        tokio::spawn(serve_within(listener, site, HEAD_TIMEOUT));
+    }
+    followers_come_and_go(path).await;
+    followers_come_and_go(address).await;
 }

@@ -1,0 +1,226 @@
+//! What is known of connections, so that those who keep a place for nothing make room.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+
+/// How long a head may take to come when others wait for the place.
+const HEAD_PATIENCE: Duration = Duration::from_millis(100);
+/// How long a body may take to come, or an answer may wait to be read, when others wait for the place.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks whether all is answered.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// It waits for the next request, since then.
+    Idle(Instant),
+    /// A head is being read, or nothing ever came, since then.
+    Head(Instant),
+    /// The body of a request is being read, since then.
+    Body(Instant),
+    /// A request is being answered.
+    Busy,
+    /// The answer is complete, and on its way.
+    Sending,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// The client takes up nothing, since then.
+    stalled: Option<Instant>,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub struct Life {
+    id: u64,
+    state: Mutex<State>,
+    /// Told when the connection has to make room.
+    pub leave: Notify,
+}
+
+impl Life {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever leaves now takes nothing along that the client could still get.
+    #[must_use]
+    pub fn is_expendable(&self) -> bool {
+        let state = self.state();
+        state.stalled.is_some() || matches!(state.phase, Phase::Head(_) | Phase::Body(_))
+    }
+
+    /// A request is there; it is being answered until what is returned is dropped.
+    #[must_use]
+    pub fn busy(self: &Arc<Self>) -> Busy {
+        self.state().phase = Phase::Busy;
+        Busy(Arc::clone(self))
+    }
+
+    /// The body of the request is being read, until what is returned is dropped.
+    #[must_use]
+    pub fn reading(self: &Arc<Self>) -> Reading {
+        self.state().phase = Phase::Body(Instant::now());
+        Reading(Arc::clone(self))
+    }
+
+    /// Something was read, or the end of what there was; whether it belongs to a head.
+    pub(super) fn read(&self, something: bool) -> bool {
+        let mut state = self.state();
+        if something && matches!(state.phase, Phase::Idle(_)) {
+            state.phase = Phase::Head(Instant::now());
+        }
+        matches!(state.phase, Phase::Head(_))
+    }
+
+    /// The client takes up what is written, or does not.
+    pub(super) fn wrote(&self, something: bool) {
+        let mut state = self.state();
+        state.stalled = if something { None } else { state.stalled.or_else(|| Some(Instant::now())) };
+    }
+
+    /// Everything is written.
+    pub(super) fn flushed(&self) {
+        let mut state = self.state();
+        if state.phase == Phase::Sending {
+            state.phase = Phase::Idle(Instant::now());
+        }
+    }
+}
+
+/// A request is being answered.
+#[derive(Debug)]
+pub struct Busy(Arc<Life>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.state().phase = Phase::Sending;
+    }
+}
+
+/// The body of a request is being read.
+#[derive(Debug)]
+pub struct Reading(Arc<Life>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.state().phase = Phase::Busy;
+    }
+}
+
+/// The connections of a listener.
+#[derive(Debug, Default)]
+pub struct Connections {
+    next: AtomicU64,
+    lives: Mutex<Vec<Arc<Life>>>,
+}
+
+impl Connections {
+    fn lives(&self) -> MutexGuard<'_, Vec<Arc<Life>>> {
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a connection.
+    pub fn enter(&self) -> Arc<Life> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let state = State { phase: Phase::Head(Instant::now()), stalled: None };
+        let life = Arc::new(Life { id, state: Mutex::new(state), leave: Notify::new() });
+        self.lives().push(Arc::clone(&life));
+        life
+    }
+
+    /// Forgets a connection.
+    pub fn leave(&self, life: &Life) {
+        self.lives().retain(|known| known.id != life.id);
+    }
+
+    /// Asks the connection that can best be spared to leave, the longest first: one that is idle, one that has sent no
+    /// head, one that does not read its answer, one that does not send its body. So those who only connect keep nobody
+    /// out.
+    pub fn make_room(&self) {
+        let now = Instant::now();
+        let lives = self.lives();
+        let rank = |life: &Life| {
+            let state = life.state();
+            let waits = |since: Instant, patience| (now - since >= patience).then_some(since);
+            let stalled = || Some((2, waits(state.stalled?, PATIENCE)?));
+            match state.phase {
+                Phase::Idle(since) => Some((0, since)),
+                Phase::Head(since) => Some((1, waits(since, HEAD_PATIENCE)?)),
+                Phase::Body(since) => Some((3, waits(since, PATIENCE)?)),
+                Phase::Busy | Phase::Sending => stalled(),
+            }
+        };
+        let ranked = lives.iter().filter_map(|life| Some((rank(life)?, life)));
+        if let Some((_, life)) = ranked.min_by_key(|(rank, _)| *rank) {
+            life.leave.notify_one();
+        }
+    }
+
+    /// Resolves when no answer is being made or sent.
+    pub async fn settled(&self) {
+        let busy = |life: &Arc<Life>| matches!(life.state().phase, Phase::Busy | Phase::Sending);
+        while self.lives().iter().any(busy) {
+            sleep(GLANCE).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(life: &Life) -> bool {
+        let mut told = Box::pin(life.leave.notified());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        told.as_mut().poll(&mut context).is_ready()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_can_best_be_spared_make_room() {
+        let connections = Connections::default();
+        let [idle, silent, deaf, slow, busy] = [(); 5].map(|()| connections.enter());
+        let all = [&idle, &silent, &deaf, &slow, &busy];
+        let spared = |expected: Option<&Arc<Life>>| {
+            connections.make_room();
+            let left = all.map(|life| leaves(life));
+            assert_eq!(left, all.map(|life| expected.is_some_and(|expected| expected.id == life.id)));
+            expected.into_iter().for_each(|life| connections.leave(life));
+        };
+        let _answers = [&deaf, &slow, &busy].map(Life::busy);
+        let _body = slow.reading();
+        deaf.wrote(false);
+        drop(idle.busy());
+        spared(None);
+        idle.flushed();
+        spared(Some(&idle));
+        tokio::time::advance(HEAD_PATIENCE).await;
+        spared(Some(&silent));
+        spared(None);
+        tokio::time::advance(PATIENCE).await;
+        assert!(deaf.is_expendable() && slow.is_expendable() && !busy.is_expendable());
+        spared(Some(&deaf));
+        spared(Some(&slow));
+        tokio::time::advance(PATIENCE).await;
+        spared(None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_awaited_until_it_is_written() {
+        let connections = Connections::default();
+        let life = connections.enter();
+        let answer = life.busy();
+        assert!(tokio::time::timeout(PATIENCE, connections.settled()).await.is_err());
+        drop(answer);
+        assert!(tokio::time::timeout(PATIENCE, connections.settled()).await.is_err());
+        life.flushed();
+        connections.settled().await;
+    }
+}
