@@ -3,6 +3,11 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value as Json, json};
 
 use support::{Daemon, Home, Subject};
@@ -57,7 +62,7 @@ fn told(home: &Home, words: &str, code: i32) -> Vec<(String, Json)> {
     assert_eq!((out.code, out.stderr.as_str()), (Some(code), ""), "{out:?}");
     home.write("told.json", &out.stdout);
     let mut python = std::process::Command::new("python3");
-    python.args(["-m", "json.tool"]).arg(home.path("told.json")).stdout(std::process::Stdio::null());
+    python.args(["-m", "json.tool"]).arg(home.path("told.json")).stdout(Stdio::null());
     assert!(python.status().unwrap().success(), "{}", out.stdout);
     let all: Vec<Json> = serde_json::from_str(&out.stdout).unwrap();
     all.into_iter().map(|one| (one["namespec"].as_str().unwrap().to_owned(), one)).collect()
@@ -228,5 +233,99 @@ fn a_description_tells_all_that_is_known() {
                 .stdout
                 .starts_with("Error: describe requires a process name\ndescribe <name>")
         );
+    }
+}
+
+const TALKERS: &str = "\
+[program:web]\ncommand=%(here)s/puppet\nnumprocs=2\nprocess_name=%(program_name)s_%(process_num)02d\nstartsecs=0\nstderr_logfile=%(here)s/err%(process_num)d\n
+[program:merged]\ncommand=%(here)s/puppet\nstartsecs=0\nredirect_stderr=true\n
+[program:mute]\ncommand=%(here)s/puppet\nstdout_logfile=NONE\nstderr_logfile=NONE\n
+";
+
+/// Three programs that have said something.
+fn talking(subject: Subject) -> Daemon {
+    let daemon = Daemon::start(subject, TALKERS);
+    for name in ["web:web_00", "web:web_01", "merged"] {
+        daemon.await_state(name, "RUNNING");
+    }
+    daemon.tell("web:web_00", "echo one; echo two; echo oops >&2");
+    daemon.await_log_of("web:web_00", "one\ntwo\n");
+    daemon.await_file("err0", "oops\n");
+    daemon.tell("merged", "echo both >&2");
+    daemon.await_log_of("merged", "both\n");
+    daemon
+}
+
+#[test]
+fn the_logs_of_several_processes_have_their_names_before_each_line() {
+    for subject in DAEMONS {
+        let daemon = talking(subject);
+        let home = &daemon.home;
+        ctl(home, "logs web:* merged")
+            .says(0, "web:web_00 | one\nweb:web_00 | two\nweb:web_00 ! oops\nmerged     | both\n");
+        ctl(home, "logs web_?? web:web_00 -n 1").says(0, "web:web_00 | two\nweb:web_00 ! oops\n");
+        ctl(home, "logs -n0 merged").says(0, "");
+        ctl(home, "logs mute nope merged")
+            .says(1, "nope: ERROR (no such process)\nmute: ERROR (no log file)\nmerged | both\n");
+        ctl(home, "logs -n many merged").says(1, "Error: bad argument -n; use a number of lines\n");
+        daemon.tell("merged", "i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo line $i; done");
+        daemon.await_log_of("merged", &format!("both\n{}", lines(1..=3000, "")));
+        ctl(home, "logs -n 2500 merged").says(0, &lines(501..=3000, "merged | "));
+    }
+}
+
+fn lines(numbers: std::ops::RangeInclusive<u32>, label: &str) -> String {
+    numbers.map(|number| format!("{label}line {number}\n")).collect()
+}
+
+/// A supervisorctl that goes on, and what it prints.
+struct Follower {
+    child: std::process::Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Follower {
+    fn start(home: &Home, words: &[&str]) -> Self {
+        let args: Vec<&str> = ["-c", "supervisord.conf"].iter().chain(words).copied().collect();
+        let mut command = home.command(Subject::Ours, "supervisorctl", &args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The next line, which must come.
+    #[track_caller]
+    fn next(&mut self) -> String {
+        self.lines.next().expect("it goes on").unwrap()
+    }
+
+    /// Ctrl-C; what it prints at its end, and its exit status.
+    fn interrupt(mut self) -> (Vec<String>, Option<i32>) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
+        let rest = self.lines.map(Result::unwrap).collect();
+        (rest, self.child.wait().unwrap().code())
+    }
+}
+
+#[test]
+fn the_logs_of_several_processes_are_followed_by_lines() {
+    for subject in [Subject::Theirs] {
+        let daemon = talking(subject);
+        daemon.tell("merged", "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line $i; done");
+        daemon.await_log_of("merged", &format!("both\n{}", lines(1..=400, "")));
+        let mut follower = Follower::start(&daemon.home, &["logs", "-f", "-n", "300", "web:*", "merged"]);
+        let begun: Vec<String> = (0..303).map(|_| follower.next()).collect();
+        assert_eq!(begun[..3], ["web:web_00 | one", "web:web_00 | two", "web:web_00 ! oops"]);
+        // More than a stream begins with.
+        assert_eq!(begun[3..].join("\n") + "\n", lines(101..=400, "merged     | "));
+        daemon.tell("web:web_01", "printf 'half a '");
+        daemon.tell("merged", "echo whole");
+        assert_eq!(follower.next(), "merged     | whole");
+        daemon.tell("web:web_01", "echo line");
+        assert_eq!(follower.next(), "web:web_01 | half a line");
+        daemon.tell("web:web_00", "echo more >&2");
+        assert_eq!(follower.next(), "web:web_00 ! more");
+        assert_eq!(follower.interrupt(), (vec![String::new()], Some(0)));
     }
 }

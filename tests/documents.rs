@@ -88,6 +88,7 @@ const COMPLETED: &[(&str, &[&str])] = &[
     ("supervisorctl -c supervisord.conf signal HUP si", &["single"]),
     ("supervisorctl -c supervisord.conf status --j", &["--json"]),
     ("supervisorctl stop --w", &["--wait="]),
+    ("supervisorctl -c supervisord.conf logs -n 5 si", &["single"]),
     ("supervisorctl -c nowhere.conf stop ", &[]),
     ("supervisorctl -s http://127.0.0.1:1 stop ", &[]),
     ("supervisord --loglevel ", &["blather", "critical", "debug", "error", "info", "trace", "warn"]),

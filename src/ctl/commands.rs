@@ -1,7 +1,7 @@
 //! THE TABLE of commands: one row gives the name, the help and what it does.
 
 use super::session::Session;
-use super::{configuration, describe, flags, foreground, logs, processes, shell, status};
+use super::{configuration, describe, flags, foreground, logs, merged, processes, shell, status};
 
 /// A command.
 pub struct Command {
@@ -102,6 +102,13 @@ pub const COMMANDS: &[Command] = &[
         words: Words::Topic,
         listed: Listed::Nowhere,
         run: help,
+    },
+    Command {
+        name: "logs",
+        help: "logs <name> [...]\tShow the last lines of both logs of processes, each line with the name of its process\nlogs <gname>:*\t\tShow those of all processes in a group\nlogs all\t\tShow those of all processes",
+        words: Words::Processes,
+        listed: Listed::More,
+        run: merged::logs,
     },
     Command {
         name: "maintail",

@@ -70,6 +70,15 @@ pub trait Console {
     /// # Errors
     /// There is not enough memory.
     fn hear(&mut self, streams: &[BorrowedFd<'_>], typing: bool) -> io::Result<Heard>;
+
+    /// Waits until a stream can be read, or Ctrl-C comes, or the patience is over.
+    ///
+    /// # Errors
+    /// There is not enough memory.
+    fn rest(&mut self, streams: &[BorrowedFd<'_>], patience: Option<Duration>) -> io::Result<Woken>;
+
+    /// Whether what is printed may have colours.
+    fn is_colourful(&self) -> bool;
 }
 
 /// The standard streams.
@@ -85,8 +94,7 @@ impl Streams {
     /// For a shell: on a terminal with a line to edit, and commands kept in this file.
     #[must_use]
     pub fn for_shell(history: Option<PathBuf>) -> Self {
-        let poor = std::env::var_os("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb");
-        let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !poor;
+        let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !is_poor();
         Self { editor: if terminal { Editor::open(history) } else { None }, ..Self::default() }
     }
 
@@ -215,4 +223,18 @@ impl Console for Streams {
         }
         Ok(Heard { ready, typed })
     }
+
+    fn rest(&mut self, streams: &[BorrowedFd<'_>], patience: Option<Duration>) -> io::Result<Woken> {
+        wait(streams, self.interrupts.as_deref(), patience)
+    }
+
+    fn is_colourful(&self) -> bool {
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        io::stdout().is_terminal() && !is_poor() && !unwanted
+    }
+}
+
+/// Whether the terminal can do nothing but print.
+fn is_poor() -> bool {
+    std::env::var_os("TERM").is_none_or(|kind| kind.is_empty() || kind == "dumb")
 }

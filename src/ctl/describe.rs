@@ -47,7 +47,7 @@ pub(super) fn describe(session: &mut Session<'_>, names: &[&str]) {
     if names.is_empty() {
         return session.usage("describe requires a process name", "describe", exit::GENERIC);
     }
-    let selected = select(session, &all, names);
+    let selected = select(session, &all, names, exit::STATUS_UNKNOWN);
     for (at, info) in selected.iter().enumerate() {
         if at > 0 {
             session.say(format_args!(""));

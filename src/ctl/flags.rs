@@ -1,11 +1,11 @@
-//! THE TABLE of what commands can be told beyond Supervisor's grammar: words with two dashes, among their other words.
+//! THE TABLE of what commands can be told beyond Supervisor's grammar: words with dashes, among their other words.
 
 /// A flag.
 #[derive(Debug)]
 pub struct Flag {
-    /// As it is written; with a `=` at its end where a value follows.
+    /// As it is written; with a `=` at its end where its value is part of the word.
     pub word: &'static str,
-    /// What its value is called.
+    /// What its value is called, if it has one.
     pub value: &'static str,
     /// The commands that take it.
     pub of: &'static [&'static str],
@@ -15,6 +15,13 @@ pub struct Flag {
 
 /// Every flag.
 pub const FLAGS: &[Flag] = &[
+    Flag {
+        word: "-f",
+        value: "",
+        of: &["logs"],
+        help: "Follow them: every line as it comes (Ctrl-C to exit)",
+    },
+    Flag { word: "-n", value: " <lines>", of: &["logs"], help: "So many of the last lines, instead of 10" },
     Flag { word: "--json", value: "", of: &["avail", "status"], help: "The same as JSON, for programs" },
     Flag {
         word: "--wait=",
@@ -47,14 +54,17 @@ pub(super) struct Told<'w> {
 impl<'w> Told<'w> {
     pub(super) fn read(command: &str, words: &[&'w str]) -> Self {
         let mut told = Self::default();
-        for word in words {
-            let split = |flag: &'static Flag| match flag.word.strip_suffix('=') {
-                Some(_) => word.strip_prefix(flag.word).map(|value| (flag.word, value)),
-                None => (*word == flag.word).then_some((flag.word, "")),
-            };
-            match of(command).find_map(split) {
-                Some(given) => told.given.push(given),
-                None => told.words.push(word),
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let found = of(command).find_map(|flag| Some((flag, word.strip_prefix(flag.word)?)));
+            match found {
+                Some((flag, "")) if flag.value.starts_with(' ') => {
+                    told.given.push((flag.word, words.next().copied().unwrap_or_default()));
+                }
+                Some((flag, rest)) if rest.is_empty() || !flag.value.is_empty() => {
+                    told.given.push((flag.word, rest));
+                }
+                _ => told.words.push(word),
             }
         }
         told
@@ -81,13 +91,20 @@ mod tests {
         assert_eq!(told.words, ["web:*", "--jso", "--json=1"]);
         assert!(told.has("--json"));
         assert_eq!(Told::read("start", &["--json"]).words, ["--json"]);
+        let told = Told::read("start", &["--wait=5", "a", "--wait=", "--wait"]);
+        assert_eq!((told.get("--wait="), &told.words[..]), (Some(""), &["a", "--wait"][..]));
+        for words in [&["-n", "5", "a", "-f"][..], &["-f", "a", "-n5"]] {
+            let told = Told::read("logs", words);
+            assert_eq!((told.get("-n"), told.has("-f"), &told.words[..]), (Some("5"), true, &["a"][..]));
+        }
+        assert_eq!(Told::read("logs", &["a", "-n"]).get("-n"), Some(""));
     }
 
     #[test]
     fn every_flag_belongs_to_commands_that_there_are() {
         for flag in FLAGS {
-            assert!(flag.word.starts_with("--") && !flag.of.is_empty());
-            assert_eq!(flag.word.ends_with('='), !flag.value.is_empty());
+            assert!(flag.word.starts_with('-') && !flag.of.is_empty());
+            assert_eq!(flag.word.ends_with('='), !flag.value.is_empty() && !flag.value.starts_with(' '));
             assert!(flag.of.iter().all(|name| commands::find(name).is_some()), "{flag:?}");
         }
     }

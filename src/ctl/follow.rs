@@ -54,7 +54,7 @@ impl Followed {
 }
 
 /// Names may have blanks, and characters that are not ASCII.
-fn encoded(path: &str) -> String {
+pub(super) fn encoded(path: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:-._~*".contains(&byte);
     path.bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

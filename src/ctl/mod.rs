@@ -21,10 +21,12 @@ mod http;
 pub mod json;
 mod lines;
 mod logs;
+mod merged;
 mod patterns;
 mod processes;
 mod session;
 mod shell;
+mod source;
 mod status;
 mod waiting;
 

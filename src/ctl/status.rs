@@ -17,7 +17,7 @@ pub(super) fn status(session: &mut Session<'_>, words: &[&str]) {
     let told = Told::read("status", words);
     let for_programs = told.has("--json");
     if let Some(all) = processes(session, for_programs) {
-        let lines = select(session, &all, &told.words);
+        let lines = select(session, &all, &told.words, exit::STATUS_UNKNOWN);
         if for_programs {
             session.complain_instead();
             session.out.push_str(&json::array(json::STATUS, &lines));
@@ -65,13 +65,18 @@ fn all_infos(session: &mut Session<'_>, in_detail: bool) -> Result<Value, CallEr
     session.call("getAllProcessInfo", Vec::new())
 }
 
-/// Those that were asked for, in the order of the words. Who is not known is told.
-pub(super) fn select<'i>(session: &mut Session<'_>, all: &'i [Value], names: &[&str]) -> Vec<&'i Value> {
+/// Those that were asked for, in the order of the words. Who is not known is told, with this exit code.
+pub(super) fn select<'i>(
+    session: &mut Session<'_>,
+    all: &'i [Value],
+    names: &[&str],
+    unknown: u8,
+) -> Vec<&'i Value> {
     if names.is_empty() || names.contains(&"all") {
         return all.iter().collect();
     }
     let mut selected: Vec<&Value> = Vec::new();
-    for name in &expand_among(session, all, names, exit::STATUS_UNKNOWN) {
+    for name in &expand_among(session, all, names, unknown) {
         let target = Target::from_namespec(name);
         let wanted = |info: &&Value| match &target {
             Target::Group(group) => field(info, "group") == group,
@@ -86,7 +91,7 @@ pub(super) fn select<'i>(session: &mut Session<'_>, all: &'i [Value], names: &[&
             let (name, kind) =
                 if is_group(name) { (shown(name), "group") } else { (name.clone(), "process") };
             session.say(format_args!("{name}: ERROR (no such {kind})"));
-            session.code = exit::STATUS_UNKNOWN;
+            session.code = unknown;
         }
     }
     selected

@@ -13,7 +13,7 @@ use super::console::{Console, Heard, Unanswered};
 use super::http::Malformed;
 use super::session::Session;
 use super::shell::{self, Style};
-use crate::system::interrupt::Interrupts;
+use crate::system::interrupt::{Interrupts, Woken};
 use crate::wire::xmlrpc::Value;
 
 struct Paper(HashMap<&'static str, Result<Value, CallError>>);
@@ -90,6 +90,14 @@ impl Console for Desk {
 
     fn hear(&mut self, _: &[BorrowedFd<'_>], _: bool) -> io::Result<Heard> {
         Ok(Heard::default())
+    }
+
+    fn rest(&mut self, _: &[BorrowedFd<'_>], _: Option<Duration>) -> io::Result<Woken> {
+        Ok(Woken::Late)
+    }
+
+    fn is_colourful(&self) -> bool {
+        false
     }
 }
 

@@ -205,7 +205,12 @@ fn fish_words(name: &str, command: &Command) -> Vec<String> {
                 let begun = when("; and string match -q -- \"-*\" (commandline -ct)");
                 format!("{begun} -a '{}' -d '{help}'", flag.word)
             }
-            None => format!("{} -l {} -d '{help}'", when(""), flag.word.trim_start_matches('-')),
+            None => {
+                let name = flag.word.trim_start_matches('-');
+                let kind = if flag.word.starts_with("--") { "l" } else { "s" };
+                let value = if flag.value.is_empty() { "" } else { " -x" };
+                format!("{} -{kind} {name}{value} -d '{help}'", when(""))
+            }
         }
     });
     let words = match command.words {
