@@ -179,6 +179,57 @@ fn programs_that_come_and_go_are_shown_without_a_reload() {
 }
 
 #[test]
+fn a_log_is_followed_paused_searched_and_copied() {
+    let (daemon, url) = start(SHOP);
+    let Some(browser) = Browser::start() else { return };
+    daemon.tell("horizon", r"printf 'one\n\033[31mtwo\033[0m <b>bold</b>\n'; echo oops >&2");
+    daemon.await_log_of("horizon", "one\n<ANY>\n");
+    browser.open(&url);
+    browser.click(&format!("{} .name a", row("horizon")));
+    browser.await_text("#following", "following");
+    browser.await_text("#log", "one\ntwo <b>bold</b>");
+    daemon.tell("horizon", "echo three");
+    browser.await_text("#log", "three");
+    browser.click("#pause");
+    daemon.tell("horizon", "echo four");
+    browser.await_text("#following", "paused, 1 new line held back");
+    assert!(!browser.text("#log").contains("four"));
+    browser.click("#pause");
+    browser.await_text("#log", "four");
+    browser.press("/");
+    browser.press("OLD");
+    browser.await_text(".hits", "1 line");
+    assert_eq!(browser.text("#log"), "two <b>bold</b>");
+    browser.run(
+        "window.copied = ''; document.addEventListener('copy', () => { window.copied = String(document.activeElement.value); });
+         Object.defineProperty(navigator, 'clipboard', { value: { writeText: async text => { window.copied = text; } } });",
+    );
+    browser.click("#copy");
+    browser.await_true("window.copied === 'two <b>bold</b>\\n'");
+    browser.press("\u{e00c}");
+    browser.click("a.tab[href*=stderr]");
+    browser.await_text("#log", "oops");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    // What is written while nobody looks is there when somebody does.
+    browser.hide(true);
+    browser.await_text("#following", "not connected");
+    daemon.tell("horizon", "echo unseen >&2");
+    eventually("it is written", || {
+        let answer = daemon.call("readProcessStderrLog", &json!(["horizon", 0, 0]));
+        so(rpc::shown(&answer).contains("unseen"), rpc::shown(&answer))
+    });
+    browser.hide(false);
+    browser.await_text("#log", "oops\nunseen");
+    // A log that is emptied is followed on.
+    browser.click(&button("clearlog", "horizon"));
+    browser.await_text("#message", "Log for horizon cleared");
+    daemon.tell("horizon", "echo again >&2");
+    browser.await_text("#log", "again");
+    browser.open(&format!("{url}/mainlog.html"));
+    browser.await_text("#log", "INFO supervisord started with pid");
+}
+
+#[test]
 fn a_failed_program_is_explained() {
     let (daemon, url) = start(SHOP);
     let Some(browser) = Browser::start() else { return };

@@ -16,7 +16,8 @@ use super::ask::Ask;
 use super::body::{Feed, Left, streamed};
 use super::route::{Outcome, Site};
 use crate::api::{ProcessName, Reply, Request, Target};
-use crate::logs::read::follow::{Step, Tail, Watch, Watcher};
+use crate::control::web::form::Form;
+use crate::logs::read::follow::{Begin, Step, Tail, Watch, Watcher};
 
 /// Bytes before the end with which a follower begins.
 const HEAD: u64 = 1024;
@@ -55,15 +56,15 @@ pub async fn of_process(site: &Site, ask: Ask) -> Outcome {
         "stderr" => info.stderr_logfile,
         _ => None,
     };
-    follow(site, path).await
+    follow(site, path, begin(&ask.query)).await
 }
 
 /// `/mainlogtail`
 ///
 /// # Errors
 /// 404 when there is no such file, 503 when there are too many followers.
-pub async fn of_main_log(site: &Site, _: Ask) -> Outcome {
-    follow(site, site.interface.supervisor.about().logfile.clone()).await
+pub async fn of_main_log(site: &Site, ask: Ask) -> Outcome {
+    follow(site, site.interface.supervisor.about().logfile.clone(), begin(&ask.query)).await
 }
 
 /// The process and the channel that a path names.
@@ -76,13 +77,20 @@ fn named(path: &str) -> Option<(ProcessName, &str)> {
     }
 }
 
-async fn follow(site: &Site, path: Option<PathBuf>) -> Outcome {
+/// `from=` is an offset in the file: where the page ends that goes on with this.
+fn begin(query: &str) -> Begin {
+    let form = Form::read(query, b"");
+    let offset = form.get("from").and_then(|text| text.parse().ok());
+    offset.map_or(Begin::BeforeEnd(HEAD), Begin::At)
+}
+
+async fn follow(site: &Site, path: Option<PathBuf>, begin: Begin) -> Outcome {
     let path = path.ok_or(StatusCode::NOT_FOUND)?;
     let followers = &site.followers;
     let place = Arc::clone(&followers.places).try_acquire_owned();
     let place = place.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let opened = blocking(move || {
-        let tail = Tail::open(&path, HEAD)?;
+        let tail = Tail::open(&path, begin)?;
         let modified = tail.modified()?;
         Ok((tail, modified))
     });
@@ -165,6 +173,14 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_tells_where_to_begin() {
+        assert_eq!(begin("from=7"), Begin::At(7));
+        for query in ["", "from=", "from=-1", "from=x", "x=1"] {
+            assert_eq!(begin(query), Begin::BeforeEnd(HEAD), "{query}");
+        }
+    }
 
     #[test]
     fn paths_name_a_process_and_a_channel() {

@@ -32,6 +32,15 @@ pub enum Step {
     Missing,
 }
 
+/// Where to begin with a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// That many bytes before its end.
+    BeforeEnd(u64),
+    /// At an offset; at its start, if it has become shorter than that.
+    At(u64),
+}
+
 /// A log that is being followed, by its name: another file that takes its place is followed in its turn.
 #[derive(Debug)]
 pub struct Tail {
@@ -41,13 +50,18 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Opens a log, some bytes before its end.
+    /// Opens a log.
     ///
     /// # Errors
     /// When it is not there, or cannot be read.
-    pub fn open(path: &Path, before_end: u64) -> io::Result<Self> {
+    pub fn open(path: &Path, begin: Begin) -> io::Result<Self> {
         let (file, size) = super::open(path)?;
-        Ok(Self { path: path.to_owned(), file, position: size.saturating_sub(before_end) })
+        let position = match begin {
+            Begin::BeforeEnd(bytes) => size.saturating_sub(bytes),
+            Begin::At(offset) if offset > size => 0,
+            Begin::At(offset) => offset,
+        };
+        Ok(Self { path: path.to_owned(), file, position })
     }
 
     /// When it was written to last.
@@ -191,9 +205,13 @@ mod tests {
     fn a_log_is_followed_through_whatever_happens_to_it() {
         let dir = tempfile::tempdir().unwrap();
         let (path, old) = (dir.path().join("log"), dir.path().join("log.1"));
-        assert!(Tail::open(&path, 5).is_err());
+        assert!(Tail::open(&path, Begin::BeforeEnd(5)).is_err());
         append(&path, "0123456789");
-        let mut tail = Tail::open(&path, 4).unwrap();
+        for (begin, read) in [(Begin::At(3), &b"3456789"[..]), (Begin::At(11), b"0123456789")] {
+            assert_eq!(Tail::open(&path, begin).unwrap().step().unwrap(), data(read));
+        }
+        assert_eq!(Tail::open(&path, Begin::At(10)).unwrap().step().unwrap(), Step::Quiet);
+        let mut tail = Tail::open(&path, Begin::BeforeEnd(4)).unwrap();
         let mut next = || tail.step().unwrap();
         assert_eq!((next(), next()), (data(b"6789"), Step::Quiet));
         append(&path, "more");
@@ -219,7 +237,7 @@ mod tests {
         let task = Arc::clone(&watcher);
         tokio::spawn(async move { task.run().await });
         paths.iter().for_each(|path| append(path, "x"));
-        let tails = [0, 1, 1].map(|which| Tail::open(&paths[which], 0).unwrap());
+        let tails = [0, 1, 1].map(|which| Tail::open(&paths[which], Begin::BeforeEnd(0)).unwrap());
         let [a, b, same] = [0, 1, 2].map(|which| watcher.watch(&tails[which]).unwrap());
         append(&paths[1], "y");
         tokio::join!(b.changed(), same.changed());

@@ -105,7 +105,6 @@
   const setWrap = (on) => {
     log.classList.toggle('wrap', on);
     press(wrap, on);
-    try { localStorage.setItem('wrap', on ? '1' : ''); } catch { /* private windows keep nothing */ }
     later();
   };
   pause.onclick = () => {
@@ -119,7 +118,11 @@
     }
     status();
   };
-  wrap.onclick = () => setWrap(!log.classList.contains('wrap'));
+  wrap.onclick = () => {
+    const on = !log.classList.contains('wrap');
+    setWrap(on);
+    try { localStorage.setItem('wrap', on ? '1' : ''); } catch { /* private windows keep nothing */ }
+  };
   copy.onclick = async () => {
     const lines = [...log.children].filter((line) => !line.hidden).map((line) => line.textContent);
     const text = lines.join('\n') + '\n';
@@ -141,6 +144,7 @@
     for (const line of log.children) line.hidden = !fits(line);
     later();
   };
+  new ResizeObserver(later).observe(log);
   log.onscroll = () => {
     follow = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
     status();
@@ -179,9 +183,10 @@
 
   const text = log.textContent;
   log.textContent = '';
-  let kept = '';
+  // On a phone a line does not fit.
+  let kept = null;
   try { kept = localStorage.getItem('wrap'); } catch { /* see above */ }
-  setWrap(!!kept);
+  setWrap(kept === null ? innerWidth < 600 : !!kept);
   press(pause, false);
   add(text);
   stream();
