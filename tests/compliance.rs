@@ -18,6 +18,8 @@ macro_rules! compliance {
     };
 }
 
+#[path = "compliance/accounts.rs"]
+mod accounts;
 #[path = "compliance/configuration.rs"]
 mod configuration;
 #[path = "compliance/control.rs"]

@@ -118,6 +118,11 @@ pub enum Notice {
         pid: i32,
         problem: String,
     },
+    SendUnknown {
+        name: String,
+        pid: i32,
+        problem: String,
+    },
     ExecFailed {
         text: String,
     },
@@ -172,7 +177,7 @@ impl Notice {
             | Self::Sending { .. }
             | Self::KilledInBackoff { .. }
             | Self::Output { .. } => Level::Debug,
-            Self::KillUnknown { .. } => Level::Critical,
+            Self::KillUnknown { .. } | Self::SendUnknown { .. } => Level::Critical,
             Self::SignalReceived { signal } => match *signal {
                 Signal::CHLD => Level::Debug,
                 Signal::USR2 | Signal::USR1 => Level::Info,
@@ -213,6 +218,9 @@ impl fmt::Display for Notice {
             }
             Self::KillUnknown { name, pid, problem } => {
                 write!(f, "unknown problem killing {name} ({pid}): {problem}")
+            }
+            Self::SendUnknown { name, pid, problem } => {
+                write!(f, "unknown problem sending sig {name} ({pid}): {problem}")
             }
             Self::ExecFailed { text } | Self::Other { text, .. } => f.write_str(text),
             Self::SignalReceived { signal } => match *signal {

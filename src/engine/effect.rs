@@ -70,7 +70,7 @@ pub enum Effect {
         /// Which.
         id: ProcessId,
     },
-    /// Send a signal; with an errand answer `Done`, else only a failure as `SignalFailed`.
+    /// Send a signal: with an errand answer `Done`; answer a failure, with or without, as `SignalFailed`.
     Signal {
         /// To whom.
         id: ProcessId,

@@ -60,10 +60,12 @@ pub enum Input {
         /// Whose.
         id: ProcessId,
     },
-    /// A signal of a stop could not be sent (other than ESRCH).
+    /// A signal could not be sent (other than ESRCH).
     SignalFailed {
         /// To whom.
         id: ProcessId,
+        /// The deed, if it was given an errand.
+        errand: Option<Errand>,
         /// Why.
         problem: String,
     },

@@ -28,6 +28,7 @@ mod process;
 mod requests;
 mod shutdown;
 mod transitions;
+mod unknown;
 
 #[cfg(test)]
 mod pool_tests;
@@ -126,7 +127,7 @@ impl Engine {
             Input::SpawnFailed { id, reason, help } => self.spawn_failed(now, id, reason, &help),
             Input::Exited { id, status, evidence } => self.exited(now, id, status, evidence),
             Input::Emptied { id } => self.emptied(now, id),
-            Input::SignalFailed { id, problem } => self.signal_failed(id, problem),
+            Input::SignalFailed { id, errand, problem } => self.signal_failed(id, errand, problem),
             Input::Done { errand, outcome } => self.errand_done(now, errand, outcome),
             Input::Loaded { errand, outcome } => self.loaded(now, errand, outcome),
             Input::SignalReceived(signal) => self.signal_received(signal),

@@ -98,6 +98,10 @@ impl World {
                 self.pids.insert(id, pid);
                 return Some(Input::Spawned { id, pid });
             }
+            Effect::Signal { id, pid, signal: Signal::USR1, errand, .. } => {
+                let problem = format!("not {pid}");
+                return Some(Input::SignalFailed { id, errand, problem });
+            }
             Effect::Signal { pid, signal, group, errand, .. } => {
                 self.said.push(format!("{signal} to {}{pid}", if group { "group " } else { "" }));
                 return errand.map(|errand| Input::Done { errand, outcome: Ok(()) });
@@ -387,13 +391,24 @@ fn a_signal_that_cannot_be_sent_leads_to_unknown_and_its_end_to_no_harm() {
     world.ask(stop("x", true));
     world.said();
     let id = world.engine.processes().next().expect("one").id;
-    world.tell(Input::SignalFailed { id, problem: "EPERM".into() });
+    world.tell(Input::SignalFailed { id, errand: None, problem: "EPERM".into() });
     assert_eq!(world.state("x"), "UNKNOWN");
     assert_eq!(world.said().pop().as_deref(), Some("-> 1: FAILED: unknown problem killing x (100): EPERM"));
     world.exit("x", WaitStatus::Exited(0));
     assert_eq!(world.state("x"), "UNKNOWN");
     world.ask(start("x", false));
     assert_eq!(world.state("x"), "STARTING");
+}
+
+#[test]
+fn a_signal_that_somebody_asked_for_and_that_cannot_be_sent_is_told_him() {
+    let mut world = World::new(vec![group("x", 999, vec![program("x")])]);
+    world.ask(start("x", true));
+    world.ask(Request::Signal { target: Target::from_namespec("x"), signal: Signal::USR1 });
+    let text = "unknown problem sending sig x (100): not 100";
+    let told = world.said();
+    assert_eq!(told[told.len() - 2..], [text.to_owned(), format!("-> 2: FAILED: {text}")], "{told:?}");
+    assert_eq!(world.state("x"), "UNKNOWN");
 }
 
 #[test]

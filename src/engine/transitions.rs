@@ -272,21 +272,6 @@ impl Engine {
         self.effects.push_back(Effect::Signal { id, pid, signal: Signal::KILL, group, errand: None });
     }
 
-    pub(super) fn signal_failed(&mut self, id: ProcessId, problem: String) {
-        let Some(process) = self.processes.get(&id) else { return };
-        let Phase::Stopping { pid, .. } = process.phase else { return };
-        let notice = Notice::KillUnknown { name: process.name.process.clone(), pid, problem };
-        let text = notice.to_string();
-        self.note(notice);
-        self.enter(id, Phase::Unknown { pid: Some(pid) }, StateChange::Unknown);
-        self.tell_stop_waiters(id, Err(&Fault::new(FaultCode::Failed, text)));
-        let starters = self.take_starters(id);
-        let fault = unknown_state(self.processes.get(&id));
-        for (waiter, _) in starters {
-            self.settle(waiter, Err(fault.clone()));
-        }
-    }
-
     /// A stop is over: tell those who waited, and start again for those who asked for that meanwhile.
     pub(super) fn stopped(&mut self, now: Now, id: ProcessId) {
         self.tell_stop_waiters(id, Ok(()));
@@ -299,7 +284,7 @@ impl Engine {
         }
     }
 
-    fn take_starters(&mut self, id: ProcessId) -> Vec<(Waiter, bool)> {
+    pub(super) fn take_starters(&mut self, id: ProcessId) -> Vec<(Waiter, bool)> {
         self.processes.get_mut(&id).map(|p| std::mem::take(&mut p.start_after_stop)).unwrap_or_default()
     }
 

@@ -17,6 +17,7 @@ use crate::engine::{Evidence, Input, ProcessId};
 use crate::logs::plane::{ChannelId, ChannelSpec, Plane, Prepared, Purpose};
 use crate::system::clock;
 use crate::system::epoll::{Epoll, Interest};
+use crate::system::errno::io_errno_words;
 use crate::system::pidfd::{PidFd, kill_group, reap_strangers};
 use crate::system::spawn::{Gate, Report, Spawned, abandon, dispatcher_problem, spawn};
 
@@ -216,7 +217,7 @@ impl Children {
         let Some(child) = self.children.get(&id).filter(|child| child.pid == pid) else { return Ok(()) };
         let sent = if group { kill_group(pid, signal) } else { child.pidfd.signal(signal) };
         match sent {
-            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error.to_string()),
+            Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(io_errno_words(&error)),
             _ => Ok(()),
         }
     }

@@ -101,11 +101,8 @@ impl Driver {
 
     fn signal_sent(&mut self, id: ProcessId, errand: Option<Errand>, sent: Result<(), String>) {
         match (errand, sent) {
-            (Some(errand), sent) => {
-                let outcome = sent.map_err(|problem| Fault::new(FaultCode::Failed, problem));
-                self.inbox.push_back(Input::Done { errand, outcome });
-            }
-            (None, Err(problem)) => self.inbox.push_back(Input::SignalFailed { id, problem }),
+            (errand, Err(problem)) => self.inbox.push_back(Input::SignalFailed { id, errand, problem }),
+            (Some(errand), Ok(())) => self.inbox.push_back(Input::Done { errand, outcome: Ok(()) }),
             (None, Ok(())) => {}
         }
     }

@@ -23,6 +23,7 @@ compliance!(
     what_an_option_replaces_is_still_checked,
     limits_that_cannot_be_had_are_refused,
     an_address_that_is_not_ours_is_refused,
+    a_number_of_processes_is_ensured,
 );
 
 #[track_caller]
@@ -331,4 +332,16 @@ fn an_address_that_is_not_ours_is_refused(subject: Subject) {
     assert_eq!(told.code, Some(2), "{told:?}");
     let text = "Error: Cannot open an HTTP server: socket.error reported errno.EADDRNOTAVAIL (99)\n";
     assert!(told.stderr.contains(text), "{told:?}");
+}
+
+/// SIG-40, CLI-37.
+fn a_number_of_processes_is_ensured(subject: Subject) {
+    let home =
+        Home::with(subject, "[supervisord]\nminprocs=20000\n").under(&["prlimit", "--nproc=10000:30000"]);
+    let daemon = Daemon::start_in(home, &["--minprocs", "20001"]);
+    let line = "INFO Increased RLIMIT_NPROC limit to 20001".to_owned();
+    assert!(daemon.log().contains(&line), "{:#?}", daemon.log());
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", daemon.pid)).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max processes")).unwrap();
+    assert_eq!(line.split_whitespace().collect::<Vec<_>>()[2..4], ["20001", "30000"], "{line}");
 }

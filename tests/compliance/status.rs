@@ -1,5 +1,8 @@
 //! supervisorctl: status and pid.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+
 use serde_json::json;
 
 use crate::support::{Daemon, Home, Subject};
@@ -11,6 +14,7 @@ compliance!(
     status_exit_codes_tell_what_does_not_run,
     pid_tells_of_the_daemon_and_its_programs,
     nobody_listens,
+    a_server_with_another_api_is_refused,
     a_password_is_wanted,
 );
 
@@ -135,7 +139,7 @@ fn nobody_listens(subject: Subject) {
     home.ctl("status").says(4, missing);
     home.ctl("shutdown").says(1, "ERROR: unix://<DIR>/s no such file (already shut down?)\n");
     // A socket file that nobody serves.
-    drop(std::os::unix::net::UnixListener::bind(home.path("s")).unwrap());
+    drop(UnixListener::bind(home.path("s")).unwrap());
     let refused = "unix://<DIR>/s refused connection\n";
     home.ctl("status").says(4, refused);
     home.ctl("start x").says(4, refused);
@@ -145,6 +149,43 @@ fn nobody_listens(subject: Subject) {
         assert_eq!((told.code, told.stderr.as_str()), (Some(1), ""), "{told:?}");
         assert!(told.stdout.starts_with("error: "), "{told:?}");
     }
+}
+
+/// Answers every call at a socket with a version, for as long as the test program runs.
+fn serve_version(home: &Home, version: &'static str) {
+    let listener = UnixListener::bind(home.path("s")).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = Vec::new();
+            let mut piece = [0; 4096];
+            while !request.ends_with(b"</methodCall>") && !request.ends_with(b"</methodCall>\n") {
+                match stream.read(&mut piece) {
+                    Ok(length) if length > 0 => request.extend_from_slice(&piece[..length]),
+                    _ => break,
+                }
+            }
+            let body = format!(
+                "<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><string>{version}</string></value>\n\
+                 </param>\n</params>\n</methodResponse>\n"
+            );
+            let head = "HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/xml\r\n";
+            // A client that has seen enough may be gone.
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+}
+
+/// CLI-75.
+fn a_server_with_another_api_is_refused(subject: Subject) {
+    let home = Home::with(subject, "");
+    serve_version(&home, "2.0");
+    let told = "Sorry, this version of supervisorctl expects to talk to a server with API version 3.0, but the remote version is 2.0.\n";
+    for words in
+        ["start x", "stop x", "restart x", "signal TERM x", "tail x", "maintail", "clear x", "version", "pid"]
+    {
+        home.ctl(words).says(5, told);
+    }
+    home.ctl("status").says(4, told);
 }
 
 fn a_password_is_wanted(subject: Subject) {

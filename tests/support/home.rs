@@ -85,6 +85,8 @@ const PUPPET: &str = "#!/bin/sh\nwhile read -r line; do eval \"$line\"; done\n";
 pub struct Home {
     /// Whose programs run in it.
     pub subject: Subject,
+    /// What stands before each command: a program that runs it in another way.
+    before: &'static [&'static str],
     dir: tempfile::TempDir,
 }
 
@@ -92,7 +94,7 @@ impl Home {
     /// An empty directory, with a puppet in it.
     pub fn new(subject: Subject) -> Self {
         let dir = tempfile::Builder::new().prefix("sv").tempdir().unwrap();
-        let home = Self { subject, dir };
+        let home = Self { subject, before: &[], dir };
         home.script("puppet", PUPPET);
         home
     }
@@ -102,6 +104,19 @@ impl Home {
         let home = Self::new(subject);
         home.configure(sections);
         home
+    }
+
+    /// The same, with every command run by another program.
+    pub fn under(mut self, before: &'static [&'static str]) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// Changes the user that the configuration names.
+    pub fn set_user(&self, user: &str) {
+        let text = fs::read_to_string(self.path("supervisord.conf")).unwrap();
+        let own = fs::metadata("/proc/self").unwrap().uid();
+        self.write("supervisord.conf", text.replacen(&format!("user={own}\n"), &format!("user={user}\n"), 1));
     }
 
     /// The directory.
@@ -164,7 +179,7 @@ impl Home {
     pub fn command(&self, subject: Subject, program: &str, args: &[&str]) -> Command {
         // A program that hangs is ended, and fails its test.
         let mut command = Command::new("timeout");
-        command.args(["-k", "1", "60"]).arg(subject.program(program)).args(args);
+        command.args(["-k", "1", "60"]).args(self.before).arg(subject.program(program)).args(args);
         self.settle(&mut command);
         command
     }
@@ -177,7 +192,7 @@ impl Home {
     /// The command of a program in a session of its own.
     pub fn session_command(&self, program: &str, args: &[&str]) -> Command {
         let mut command = Command::new("setsid");
-        command.arg(self.subject.program(program)).args(args);
+        command.args(self.before).arg(self.subject.program(program)).args(args);
         self.settle(&mut command);
         command
     }
