@@ -333,14 +333,3 @@ fn reread_says_what_waits_for_a_restart() {
     daemon.home.write("supervisord.conf", config);
     daemon.ctl("reread").says(0, "No config updates to processes\n");
 }
-
-/// A program that is RUNNING for a moment is told to have run.
-#[test]
-fn a_program_that_ends_at_once_without_startsecs_has_run() {
-    let mut daemon = start("[program:x]\ncommand=/bin/true\nstartsecs=0\n");
-    daemon.logs(&[
-        "INFO spawned: 'x' with pid <PID>",
-        "INFO success: x entered RUNNING state, process has stayed up for > than 0 seconds (startsecs)",
-        "INFO exited: x (exit status 0; expected)",
-    ]);
-}

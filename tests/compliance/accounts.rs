@@ -1,20 +1,20 @@
 //! Whom a daemon runs as: root that becomes somebody, somebody who is not root, and PID 1. They need root to be set up.
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid, User, getgrouplist};
+use nix::unistd::{Gid, Pid, Uid, User, getgrouplist};
 use serde_json::json;
 
 use crate::support::pattern::assert_like;
-use crate::support::{Daemon, Home, Subject, eventually, so};
+use crate::support::{Daemon, Home, Subject, eventually, skipped, so};
 
 compliance!(
     root_becomes_the_user_of_the_configuration,
     whoever_is_not_root_becomes_nobody_else,
+    a_socket_may_not_be_given_to_everybody,
     with_a_user_the_hard_limit_is_the_limit,
     what_may_not_be_signalled_is_unknown,
     pid_1_reaps_orphans,
@@ -41,7 +41,7 @@ fn can(before: &[&str]) -> bool {
             .status()
             .is_ok_and(|status| status.success());
     if !can {
-        eprintln!("skipped: {} needs root and its capabilities", before.join(" "));
+        skipped(&format!("{} needs root and its capabilities", before.join(" ")));
     }
     can
 }
@@ -73,8 +73,7 @@ fn root_becomes_the_user_of_the_configuration(subject: Subject) {
     daemon.await_line("INFO supervisord started with pid <PID>");
     daemon.await_state("y", "RUNNING");
     let name = std::ffi::CString::new("nobody").unwrap();
-    let mut groups: Vec<u32> =
-        getgrouplist(&name, user.gid).unwrap().into_iter().map(|gid| gid.as_raw()).collect();
+    let mut groups: Vec<u32> = getgrouplist(&name, user.gid).unwrap().into_iter().map(Gid::as_raw).collect();
     groups.sort_unstable();
     let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
     for pid in [daemon.pid, daemon.pid_of("y")] {
@@ -105,6 +104,21 @@ fn whoever_is_not_root_becomes_nobody_else(subject: Subject) {
     assert_eq!(daemon.log()[0], format!("INFO Set uid to user {} succeeded", nobody().uid));
 }
 
+/// OPT-3.
+fn a_socket_may_not_be_given_to_everybody(subject: Subject) {
+    if !can(&["env"]) {
+        return;
+    }
+    let home = Home::with(subject, "[unix_http_server]\nchown=root:root\n");
+    chown(home.dir(), Some(nobody().uid.as_raw()), None).unwrap();
+    home.set_user("nobody");
+    let told = home.supervisord(&["-n", "-c", "supervisord.conf"]);
+    let text = "Error: Not permitted to chown <DIR>/s to uid/gid (0, 0); adjust \"sockchown\" value in config file or on command \
+                line to values that the current user (nobody) can successfully chown\nFor help, use <ANY>supervisord -h\n";
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert_like(&told.stderr, text, "the refusal");
+}
+
 /// SIG-41, SIG-42.
 fn with_a_user_the_hard_limit_is_the_limit(subject: Subject) {
     if !can(&["prlimit", "--nofile=500:600"]) {
@@ -125,14 +139,14 @@ fn with_a_user_the_hard_limit_is_the_limit(subject: Subject) {
     );
 }
 
-/// PRC-8, PRC-26, PRC-115.
+/// PRC-8, PRC-26, PRC-115, CTL-27, CTL-32, FLT-10.
 fn what_may_not_be_signalled_is_unknown(subject: Subject) {
     if !can(NOBODY) {
         return;
     }
     let program =
         |name| format!("[program:{name}]\ncommand=%(here)s/become --reuid=0 /bin/sleep 1000\nstartsecs=0\n");
-    let home = Home::with(subject, &(program("x") + &program("y"))).under(NOBODY);
+    let home = Home::with(subject, &["x", "y", "z"].map(program).concat()).under(NOBODY);
     home.set_user("nobody");
     // A program of root's: whoever runs it becomes root.
     fs::copy("/usr/bin/setpriv", home.path("become")).unwrap();
@@ -163,6 +177,13 @@ fn what_may_not_be_signalled_is_unknown(subject: Subject) {
             daemon.answers("getState", json!([]), "{\"statecode\": 1, \"statename\": \"RUNNING\"}");
         }
     }
+    daemon.await_state("z", "RUNNING");
+    let told = daemon.ctl("stop z");
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.stdout.starts_with("FAILED: unknown problem killing z ("), "{told:?}");
+    let told = daemon.ctl("start z");
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert_like(&told.stdout, "error: <ANY>Unknown result code 30 for z<ANY>\n", "the refusal of a start");
 }
 
 /// PRC-116.

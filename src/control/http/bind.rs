@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::unistd::{Uid, User};
 
 use super::Listener;
 use crate::config::spec::ServerAddress;
@@ -38,6 +39,33 @@ pub enum BindError {
          \"port = 127.0.0.1:9001.\""
     )]
     Host(String),
+    /// The socket may not be given away like that.
+    #[error(
+        "Not permitted to chown {path} to uid/gid ({uid}, {gid}); adjust \"sockchown\" value in config file or on command \
+         line to values that the current user ({user}) can successfully chown"
+    )]
+    Chown {
+        /// The socket.
+        path: String,
+        /// To whom; -1: unchanged.
+        uid: i64,
+        /// To which group; -1: unchanged.
+        gid: i64,
+        /// Whom we run as.
+        user: String,
+    },
+}
+
+impl BindError {
+    fn chown(path: &Path, uid: Option<u32>, gid: Option<u32>, error: io::Error) -> Self {
+        if error.raw_os_error() != Some(libc::EPERM) {
+            return error.into();
+        }
+        let own = Uid::effective();
+        let user = User::from_uid(own).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
+        let number = |id: Option<u32>| id.map_or(-1, i64::from);
+        Self::Chown { path: path.display().to_string(), uid: number(uid), gid: number(gid), user }
+    }
 }
 
 impl From<io::Error> for BindError {
@@ -127,7 +155,8 @@ fn bind_unix(path: &Path, mode: u32, uid: Option<u32>, gid: Option<u32>) -> Resu
     let listener = UnixListener::bind(&temporary)?;
     let temporary = SocketFile::new(&temporary)?;
     fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode))?;
-    std::os::unix::fs::chown(&temporary.path, uid, gid)?;
+    std::os::unix::fs::chown(&temporary.path, uid, gid)
+        .map_err(|error| BindError::chown(path, uid, gid, error))?;
     let mut notice = None;
     for _ in 0..5 {
         match fs::hard_link(&temporary.path, path) {
