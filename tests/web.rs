@@ -77,6 +77,11 @@ fn programs_are_started_stopped_and_restarted_by_clicking() {
     browser.await_text(&format!("{} .state", row("horizon")), "running");
     browser.click(&button("start", "mailer"));
     browser.await_text("#message.bad", "ERROR: Process mailer: no such file");
+    // By keyboard: from the link to the button behind it.
+    browser.run(&format!("document.querySelector('{} .name a').focus()", row("cleanup")));
+    browser.press("\u{e004}\u{e007}");
+    browser.await_text("#message", "Process cleanup started");
+    daemon.ctl("stop cleanup").says(0, "cleanup: stopped\n");
     browser.click(&button("clearlog", "horizon"));
     browser.await_text("#message", "Log for horizon cleared");
 
