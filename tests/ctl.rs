@@ -329,3 +329,70 @@ fn the_logs_of_several_processes_are_followed_by_lines() {
         assert_eq!(follower.interrupt(), (vec![String::new()], Some(0)));
     }
 }
+
+#[test]
+fn a_status_is_watched_until_it_is_interrupted() {
+    for subject in DAEMONS {
+        let daemon = talking(subject);
+        let pid = daemon.pid_of("web:web_00");
+        let mut follower = Follower::start(&daemon.home, &["status", "--watch", "nope", "web:web_00"]);
+        assert_eq!(follower.next(), "nope: ERROR (no such process)");
+        let up = follower.next();
+        assert!(
+            up.starts_with(&format!("web:web_00                       RUNNING   pid {pid}, uptime ")),
+            "{up}"
+        );
+        daemon.must("stopProcess", json!(["web:web_00"]));
+        let mut stopped = follower.next();
+        if stopped.contains("STOPPING") {
+            stopped = follower.next();
+        }
+        assert!(stopped.starts_with("web:web_00                       STOPPED   "), "{stopped}");
+        daemon.must("shutdown", json!([]));
+        let last = follower.next();
+        assert!(last.starts_with("error: "), "{last}");
+        assert_eq!(follower.interrupt().1, Some(0));
+    }
+    let home = Home::with(Subject::Ours, "");
+    ctl(&home, "status --watch").says(4, "unix://<DIR>/s no such file\n");
+    assert!(
+        ctl(&home, "status --watch --json")
+            .stdout
+            .starts_with("Error: --json and --watch exclude each other\n")
+    );
+}
+
+/// What supervisorctl shows on a terminal, for so long.
+fn on_a_terminal(home: &Home, seconds: &str, words: &str) -> String {
+    let program = env!("CARGO_BIN_EXE_supervisorctl");
+    let line = format!("stty rows 5 cols 40; timeout -s INT {seconds} {program} -c supervisord.conf {words}");
+    let mut script = std::process::Command::new("script");
+    script
+        .args(["-qefc", &line, "/dev/null"])
+        .current_dir(home.dir())
+        .env("TERM", "xterm")
+        .stdin(Stdio::null());
+    let out = script.output().unwrap();
+    home.neutral(&out.stdout).replace("\r\n", "\n")
+}
+
+#[test]
+fn on_a_terminal_a_status_is_drawn_anew() {
+    let daemon = talking(Subject::Ours);
+    let seen = on_a_terminal(&daemon.home, "2.5", "status --watch");
+    let frames: Vec<&str> = seen.split("\x1b[J").collect();
+    assert!(frames.len() >= 3, "{seen:?}");
+    for (at, frame) in frames[..2].iter().enumerate() {
+        let frame =
+            frame.strip_prefix(if at == 0 { "" } else { "\x1b[4A" }).unwrap_or_else(|| panic!("{seen:?}"));
+        let lines: Vec<&str> = frame.lines().map(|line| line.strip_suffix("\x1b[K").unwrap()).collect();
+        assert_eq!(lines.len(), 4, "{frame:?}");
+        assert!(lines[0].starts_with("merged ") && lines[0].len() == 40, "{frame:?}");
+    }
+    let colours = on_a_terminal(&daemon.home, "20", "logs merged web:web_00");
+    assert_eq!(
+        colours,
+        "\x1b[36mmerged     |\x1b[0m both\n\x1b[33mweb:web_00 |\x1b[0m one\n\x1b[33mweb:web_00 |\x1b[0m two\n\
+         \x1b[33mweb:web_00 \x1b[31m!\x1b[0m oops\n"
+    );
+}

@@ -10,7 +10,7 @@ use super::candidates::Names;
 use super::editor::Editor;
 use super::lines::Lines;
 use crate::system::interrupt::{Interrupts, Woken, wait};
-use crate::system::terminal::Hidden;
+use crate::system::terminal::{Hidden, Size, size};
 
 /// Why there is no line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +79,9 @@ pub trait Console {
 
     /// Whether what is printed may have colours.
     fn is_colourful(&self) -> bool;
+
+    /// The screen on which it is printed; `None`: there is none, or none that can be drawn on.
+    fn screen(&self) -> Option<Size>;
 }
 
 /// The standard streams.
@@ -230,7 +233,11 @@ impl Console for Streams {
 
     fn is_colourful(&self) -> bool {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        io::stdout().is_terminal() && !is_poor() && !unwanted
+        self.screen().is_some() && !unwanted
+    }
+
+    fn screen(&self) -> Option<Size> {
+        if is_poor() { None } else { size(io::stdout().as_fd()) }
     }
 }
 

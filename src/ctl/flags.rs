@@ -23,6 +23,7 @@ pub const FLAGS: &[Flag] = &[
     },
     Flag { word: "-n", value: " <lines>", of: &["logs"], help: "So many of the last lines, instead of 10" },
     Flag { word: "--json", value: "", of: &["avail", "status"], help: "The same as JSON, for programs" },
+    Flag { word: "--watch", value: "", of: &["status"], help: "Show it as it changes (Ctrl-C to exit)" },
     Flag {
         word: "--wait=",
         value: "<secs>",

@@ -29,6 +29,7 @@ mod shell;
 mod source;
 mod status;
 mod waiting;
+mod watch;
 
 #[cfg(test)]
 mod tests;

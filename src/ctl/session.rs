@@ -108,6 +108,16 @@ impl<'r> Session<'r> {
         }
     }
 
+    /// Ctrl-C was the end of a command that has no other.
+    pub(super) fn forget_interrupt(&mut self) {
+        self.interrupted = false;
+    }
+
+    /// Ctrl-C came while this command waited by itself.
+    pub(super) fn interrupt(&mut self) {
+        self.interrupted = true;
+    }
+
     /// Asks a question. Who answers with Ctrl-C wants nothing more of this command.
     pub(super) fn ask(&mut self, question: &str) -> Option<String> {
         self.flush();

@@ -6,6 +6,7 @@ use super::json;
 use super::patterns::expand_among;
 use super::processes::{is_group, shown};
 use super::session::{Session, exit, field, items, namespec};
+use super::watch::watch;
 use crate::api::Target;
 use crate::wire::xmlrpc::Value;
 
@@ -16,15 +17,26 @@ const STOPPED_STATES: [&str; 4] = ["STOPPED", "EXITED", "FATAL", "UNKNOWN"];
 pub(super) fn status(session: &mut Session<'_>, words: &[&str]) {
     let told = Told::read("status", words);
     let for_programs = told.has("--json");
+    if told.has("--watch") {
+        if for_programs {
+            return session.usage("--json and --watch exclude each other", "status", exit::GENERIC);
+        }
+        if is_up(session) {
+            watch(session, &told.words);
+        }
+        return;
+    }
     if let Some(all) = processes(session, for_programs) {
-        let lines = select(session, &all, &told.words, exit::STATUS_UNKNOWN);
+        let selected = select(session, &all, &told.words, exit::STATUS_UNKNOWN);
         if for_programs {
             session.complain_instead();
-            session.out.push_str(&json::array(json::STATUS, &lines));
+            session.out.push_str(&json::array(json::STATUS, &selected));
         } else {
-            show(session, &lines);
+            for line in lines(&selected) {
+                session.say(format_args!("{line}"));
+            }
         }
-        if lines.iter().any(|info| is_stopped(info)) {
+        if selected.iter().any(|info| is_stopped(info)) {
             session.code = exit::STATUS_NOT_RUNNING;
         }
     } else if for_programs {
@@ -38,10 +50,7 @@ pub(super) fn is_stopped(info: &Value) -> bool {
 
 /// What the daemon tells of all processes; in detail, if it can. `None`: nothing, and why was said.
 pub(super) fn processes(session: &mut Session<'_>, in_detail: bool) -> Option<Vec<Value>> {
-    if !session.is_up() {
-        if session.code != exit::GENERIC {
-            session.code = exit::STATUS_UNKNOWN;
-        }
+    if !is_up(session) {
         return None;
     }
     let infos = match all_infos(session, in_detail) {
@@ -52,6 +61,14 @@ pub(super) fn processes(session: &mut Session<'_>, in_detail: bool) -> Option<Ve
         }
     };
     Some(items(infos))
+}
+
+fn is_up(session: &mut Session<'_>) -> bool {
+    let is_up = session.is_up();
+    if !is_up && session.code != exit::GENERIC {
+        session.code = exit::STATUS_UNKNOWN;
+    }
+    is_up
 }
 
 /// What is known of all processes. Supervisor's daemon knows no details.
@@ -97,11 +114,13 @@ pub(super) fn select<'i>(
     selected
 }
 
-fn show(session: &mut Session<'_>, infos: &[&Value]) {
+/// A line for each, in Supervisor's columns.
+pub(super) fn lines(infos: &[&Value]) -> Vec<String> {
     let names: Vec<String> = infos.iter().map(|info| namespec(info)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(30) + 3;
-    for (name, info) in names.iter().zip(infos) {
+    let line = |(name, info): (&String, &&Value)| {
         let (state, description) = (field(info, "statename"), field(info, "description"));
-        session.say(format_args!("{name:<width$}{state:<10}{description}"));
-    }
+        format!("{name:<width$}{state:<10}{description}")
+    };
+    names.iter().zip(infos).map(line).collect()
 }

@@ -14,6 +14,7 @@ use super::http::Malformed;
 use super::session::Session;
 use super::shell::{self, Style};
 use crate::system::interrupt::{Interrupts, Woken};
+use crate::system::terminal::Size;
 use crate::wire::xmlrpc::Value;
 
 struct Paper(HashMap<&'static str, Result<Value, CallError>>);
@@ -98,6 +99,10 @@ impl Console for Desk {
 
     fn is_colourful(&self) -> bool {
         false
+    }
+
+    fn screen(&self) -> Option<Size> {
+        None
     }
 }
 

@@ -1,12 +1,12 @@
 //! `--wait=SECS`: start, stop and restart that wait so long and no longer, and tell what became of each process.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::client::CallError;
 use super::processes::{STOP, Verb, is_group, no_group, outcome, shown};
 use super::session::{Session, exit, field, items, namespec, number, text};
 use crate::api::ProcessState;
+use crate::system::interrupt::Woken;
 use crate::wire::xmlrpc::Value;
 
 /// Between two looks.
@@ -68,7 +68,11 @@ pub(super) fn run(session: &mut Session<'_>, verb: &Verb, names: &[String], pati
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return late(session, verb, &infos, &open, patience);
         }
-        thread::sleep(GLANCE);
+        match session.console.rest(&[], Some(GLANCE)) {
+            Ok(Woken::Late | Woken::Ready(_)) => {}
+            Ok(Woken::Interrupted) => return session.interrupt(),
+            Err(error) => return session.problem(&CallError::Other(error.to_string())),
+        }
     }
 }
 

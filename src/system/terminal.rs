@@ -6,6 +6,23 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 
+/// How much a terminal shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    /// Characters in a line.
+    pub columns: usize,
+    /// Lines.
+    pub rows: usize,
+}
+
+/// The size of a terminal; the usual one where it does not tell. `None`: this is no terminal.
+#[must_use]
+pub fn size(terminal: BorrowedFd<'_>) -> Option<Size> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    let or = |told: u16, usual| if told == 0 { usual } else { usize::from(told) };
+    Some(Size { columns: or(size.ws_col, 80), rows: or(size.ws_row, 24) })
+}
+
 /// The controlling terminal, which does not show what is typed until this is dropped.
 #[derive(Debug)]
 pub struct Hidden {

@@ -110,6 +110,7 @@ complete -c supervisorctl -n '__supervisorctl_is signal; and test (__supervisorc
 complete -c supervisorctl -n '__supervisorctl_is start; and string match -q -- "-*" (commandline -ct)' -a '--wait=' -d 'Wait so many seconds at the most, and tell what became of each process'
 complete -c supervisorctl -n '__supervisorctl_is start' -a '(__supervisorctl_names targets)'
 complete -c supervisorctl -n '__supervisorctl_is status' -l json -d 'The same as JSON, for programs'
+complete -c supervisorctl -n '__supervisorctl_is status' -l watch -d 'Show it as it changes (Ctrl-C to exit)'
 complete -c supervisorctl -n '__supervisorctl_is status' -a '(__supervisorctl_names targets)'
 complete -c supervisorctl -n '__supervisorctl_is stop; and string match -q -- "-*" (commandline -ct)' -a '--wait=' -d 'Wait so many seconds at the most, and tell what became of each process'
 complete -c supervisorctl -n '__supervisorctl_is stop' -a '(__supervisorctl_names targets)'
