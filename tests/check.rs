@@ -172,6 +172,42 @@ fn users_and_groups_and_modes_count() {
     }
 }
 
+/// A unit that is not told of a slow stop ends it in the middle.
+#[test]
+fn a_stop_that_the_unit_does_not_wait_for_is_told() {
+    let probe = "mount --bind /etc/systemd/system /etc/systemd/system";
+    let probed = Command::new("unshare").args(["--mount", "sh", "-c", probe]).status();
+    if !is_root() || !probed.is_ok_and(|status| status.success()) {
+        return support::skipped("a unit of one's own needs a mount namespace, and a machine with systemd");
+    }
+    let home = open_home("[program:x]\ncommand=/bin/cat\nstopwaitsecs=600\n");
+    directory(&home, "units/supervisor.service.d", 0o755);
+    let told = |unit: &str, more: &str| {
+        home.write("units/supervisor.service", format!("[Service]\n{unit}\n"));
+        home.write("units/supervisor.service.d/more.conf", format!("[Service]\n{more}\n"));
+        let mut command = Command::new("unshare");
+        let script = "mount --bind \"$0\" /etc/systemd/system && exec \"$@\"";
+        command.args(["--mount", "sh", "-c", script]).arg(home.path("units"));
+        command.arg(Subject::Ours.program("supervisord")).args(["--check", "-c", "supervisord.conf"]);
+        command.current_dir(home.dir()).stdin(Stdio::null());
+        home.run(command)
+    };
+    let problem = |secs: u32| {
+        format!(
+            "warning: stopwaitsecs=600, but /etc/systemd/system/supervisor.service lets a stop take {secs} seconds\n"
+        )
+    };
+    for (unit, more, secs) in [("Type=simple", "", 90), ("Type=simple", "TimeoutStopSec=5min", 300)] {
+        let told = told(unit, more);
+        assert!(told.code == Some(1) && told.stdout.starts_with(&problem(secs)), "{told:?}");
+    }
+    for (unit, more) in
+        [("Type=notify", ""), ("Type=simple", "TimeoutStopSec=infinity"), ("TimeoutStopSec=600", "")]
+    {
+        told(unit, more).says(0, "<DIR>/supervisord.conf: nothing is wrong\n");
+    }
+}
+
 /// The daemon's own user opens the logs and makes the sockets, and becomes nobody else.
 #[test]
 fn a_daemon_that_is_not_root_can_do_less() {
