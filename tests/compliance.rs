@@ -72,6 +72,8 @@ mod spawning;
 mod status;
 #[path = "compliance/stopping.rs"]
 mod stopping;
+#[path = "compliance/superlance.rs"]
+mod superlance;
 #[path = "compliance/syslog.rs"]
 mod syslog;
 #[path = "compliance/tails.rs"]

@@ -24,11 +24,7 @@ impl Subject {
             (Self::Ours, "supervisorctl") => PathBuf::from(env!("CARGO_BIN_EXE_supervisorctl")),
             (Self::Ours, "pidproxy") => PathBuf::from(env!("CARGO_BIN_EXE_pidproxy")),
             (Self::Ours, _) => PathBuf::from(env!("CARGO_BIN_EXE_supervisord")),
-            (Self::Theirs, _) => {
-                let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/theirs/bin").join(name);
-                assert!(path.exists(), "Python Supervisor is missing: run `make deps`");
-                path
-            }
+            (Self::Theirs, _) => theirs(name),
         }
     }
 
@@ -47,6 +43,13 @@ impl Subject {
             Self::Theirs => Self::Ours,
         }
     }
+}
+
+/// A program that was installed beside Python Supervisor.
+pub fn theirs(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/theirs/bin").join(name);
+    assert!(path.exists(), "{} is missing: run `make deps`", path.display());
+    path
 }
 
 /// What a program left behind. The home's path is `<DIR>` in its texts.
