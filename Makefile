@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help ledger check run test compliance deps build lint bench docs
+.PHONY: help ledger check run test compliance deps build lint bench docs fuzz
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,3 +39,6 @@ docs: ## Make the manual pages and the completions anew, from the tables
 
 bench: ## Speed and size beside Python Supervisor; keeps the table in docs/performance.md
 	cargo bench --locked --bench processes
+
+fuzz: ## Feed random input to everything that reads what others wrote, FUZZ_SECONDS (600) for each target
+	fuzz/run $(or $(FUZZ_SECONDS),600)

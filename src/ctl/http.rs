@@ -187,9 +187,11 @@ impl Answer {
     /// The next line, without its end.
     fn line(&mut self, limit: usize) -> Result<Option<&[u8]>, Malformed> {
         let rest = &self.pending[self.used..];
-        let Some(end) = memchr::memchr(b'\n', rest) else {
-            return if rest.len() > limit { Err(Malformed::Chunk) } else { Ok(None) };
-        };
+        let end = memchr::memchr(b'\n', rest);
+        if end.unwrap_or(rest.len()) > limit {
+            return Err(Malformed::Chunk);
+        }
+        let Some(end) = end else { return Ok(None) };
         self.used += end + 1;
         let line = &rest[..end];
         Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
@@ -211,8 +213,10 @@ impl Answer {
         let mut headers = [httparse::EMPTY_HEADER; HEADER_LIMIT];
         let mut response = httparse::Response::new(&mut headers);
         let parsed = response.parse(self.rest()).map_err(|error| Malformed::Head(error.to_string()))?;
-        let httparse::Status::Complete(length) = parsed else {
-            return if self.rest().len() > HEAD_LIMIT { Err(Malformed::HeadLimit) } else { Ok(false) };
+        let length = match parsed {
+            httparse::Status::Complete(length) if length <= HEAD_LIMIT => length,
+            httparse::Status::Partial if self.rest().len() <= HEAD_LIMIT => return Ok(false),
+            _ => return Err(Malformed::HeadLimit),
         };
         let code = response.code.unwrap_or(0);
         let says = |name: &str, word: &str| values(&response, name).any(|value| has_word(value, word));
@@ -334,6 +338,7 @@ mod tests {
         refuses(&chunked("fffffffffffffffff\r\n"), &Malformed::Chunk);
         refuses(&chunked("4\r\nab"), &Malformed::CutOff);
         refuses(&chunked(&"1".repeat(SIZE_LINE_LIMIT + 1)), &Malformed::Chunk);
+        refuses(&chunked(&format!("0;{}\r\n\r\n", "x".repeat(SIZE_LINE_LIMIT))), &Malformed::Chunk);
     }
 
     #[test]

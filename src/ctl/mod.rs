@@ -17,7 +17,7 @@ pub mod flags;
 mod follow;
 mod foreground;
 mod history;
-mod http;
+pub mod http;
 pub mod json;
 mod lines;
 mod logs;

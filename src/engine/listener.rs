@@ -43,8 +43,9 @@ struct Gathering {
 
 /// What came out of some output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Heard {
+pub enum Heard {
     /// Its place in the protocol changed.
+    #[expect(missing_docs, reason = "from one place to another")]
     Moved { from: ListenerState, to: ListenerState },
     /// It answered OK.
     Processed,
@@ -80,7 +81,7 @@ impl Listener {
     }
 
     /// Takes in what it wrote.
-    pub(super) fn hear(&mut self, bytes: &[u8]) -> Vec<Heard> {
+    pub fn hear(&mut self, bytes: &[u8]) -> Vec<Heard> {
         self.received.extend_from_slice(bytes);
         let mut heard = Vec::new();
         while self.step(&mut heard) {}

@@ -45,7 +45,7 @@ pub use effect::{Effect, LoadReason};
 pub use group::Group;
 pub use input::{Evidence, Input};
 pub use ledger::{Errand, Ticket, Waiter};
-pub use listener::Listener;
+pub use listener::{Heard, Listener};
 pub use pool::{Pending, Pool};
 pub use process::{Phase, Process, ProcessId};
 
