@@ -204,7 +204,9 @@ impl<'a> Context<'a> {
             Ok(bytes) => self.add(file, &bytes),
             Err(error) => {
                 let problem = format!("{} cannot be read, and is left out: {error}", file.display());
-                self.warnings.push(include.warning(problem, Some("files")));
+                let mut warning = include.warning(problem, Some("files"));
+                warning.help = Some("let supervisord read it, or take it out of the way".to_owned());
+                self.warnings.push(warning);
             }
         }
     }

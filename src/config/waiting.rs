@@ -35,7 +35,8 @@ const OPTIONS: [Changed; 16] = options![
     identifier,
 ];
 
-const HELP: &str = "restart supervisord (supervisorctl reload), or leave it as it was";
+const HELP: &str =
+    "restart supervisord (supervisorctl reload, which restarts every program), or leave it as it was";
 
 /// Warnings of what is not as the daemon was started with.
 #[must_use]

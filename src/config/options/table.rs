@@ -249,7 +249,7 @@ const SUPERVISORD: &[OptionRow] = &[
         Kind::Environment,
         "empty",
         Off("KEY=\"value\""),
-        "Variables for the environment of every program.",
+        "Variables for the environment of every program. It is expanded twice: a literal per cent sign is written %%%%.",
     ),
     row(
         "strip_ansi",
@@ -367,7 +367,8 @@ const PROGRAM: &[OptionRow] = &[
         Kind::LogFile,
         "AUTO",
         Off("/a/path"),
-        "The log of its stdout. AUTO is a file in childlogdir that goes when supervisord starts anew, NONE no log.",
+        "The log of its stdout. AUTO is a file in childlogdir that goes when supervisord starts anew, NONE no log. It is \
+         expanded twice: a literal per cent sign is written %%%%.",
     ),
     row(
         "stdout_logfile_maxbytes",
