@@ -39,8 +39,6 @@ struct Targets {
     file: Option<FileSink>,
     syslog: Option<Syslog>,
     stdout: Option<FileSink>,
-    /// For what a target cannot tell of itself.
-    stderr: Option<FileSink>,
     line: Vec<u8>,
 }
 
@@ -55,15 +53,9 @@ impl MainLog {
         let own = spec.file.as_deref().and_then(fds::own_descriptor);
         // What goes to stdout as a file is not repeated there; a stdout that is closed has nobody to tell.
         let repeat = spec.stdout && own != Some(1);
-        let stream = |name: &str| FileSink::open(Path::new(name), 0, 0).ok();
         let stdout = repeat.then(|| stream("/dev/stdout")).flatten();
-        let targets = Targets {
-            syslog: file.is_none().then(Syslog::default),
-            file,
-            stdout,
-            stderr: stream("/dev/stderr"),
-            line: Vec::new(),
-        };
+        let targets =
+            Targets { syslog: file.is_none().then(Syslog::default), file, stdout, line: Vec::new() };
         Ok(Self { level: spec.level, path: spec.file.clone(), targets: Mutex::new(targets) })
     }
 
@@ -116,13 +108,21 @@ impl MainLog {
     }
 }
 
+/// One of our own descriptors, as a log.
+fn stream(name: &str) -> Option<FileSink> {
+    FileSink::open(Path::new(name), 0, 0).ok()
+}
+
 impl Targets {
     fn write(&mut self, notice: &Notice) {
         for trouble in self.put(notice) {
             // A line like others, which may lead to more of its kind: those are not said.
             self.put(&trouble);
             // And to whoever started us, because the log that fails cannot tell.
-            if let Some(stderr) = self.stderr.as_mut().filter(|_| trouble.level() >= Level::Warn) {
+            // It is opened now: a copy that was kept would hold his terminal or pipe open when we have left it.
+            if trouble.level() >= Level::Warn
+                && let Some(mut stderr) = stream("/dev/stderr")
+            {
                 stderr.write(&self.line);
             }
         }

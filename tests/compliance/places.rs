@@ -213,14 +213,7 @@ fn the_temporary_directory_is_the_first_that_can_be_used(subject: Subject) {
     command.envs([("TMPDIR", home.path("missing")), ("TEMP", home.path("puppet")), ("TMP", home.path("t"))]);
     let Outcome { code, .. } = home.run(command);
     assert_eq!(code, Some(0));
-    let pid = crate::support::eventually("the pidfile is written", || {
-        let text = home.read("pid");
-        text.trim().parse().map_err(|error| format!("{text:?}: {error}"))
-    });
-    let daemon = Daemon::adopt(home, pid);
-    crate::support::eventually("the daemon answers", || {
-        daemon.call("getState", &json!([])).map_err(|refusal| format!("{refusal:?}"))
-    });
+    let daemon = Daemon::detached(home);
     let log = daemon.info("x", "stdout_logfile");
     assert!(log.as_str().unwrap().starts_with(daemon.home.path("t").to_str().unwrap()), "{log:?}");
 }

@@ -20,6 +20,7 @@ compliance!(
     a_second_daemon_on_the_same_socket_is_refused,
     a_stale_socket_is_replaced,
     detached_it_leaves_the_terminal,
+    detached_it_lets_go_of_whoever_started_it,
     without_the_interface_there_are_no_methods,
     a_port_is_served_and_served_again_after_a_restart,
     a_second_daemon_on_the_same_port_is_refused,
@@ -186,6 +187,13 @@ fn detached_it_leaves_the_terminal(subject: Subject) {
             format!("{:?}", daemon.home.files()),
         )
     });
+}
+
+/// CLI-43: who reads what it says to the end, as over ssh, comes to an end.
+fn detached_it_lets_go_of_whoever_started_it(subject: Subject) {
+    let home = Home::with(subject, ONE);
+    home.supervisord(&["-c", "supervisord.conf"]).says(0, "");
+    drop(Daemon::detached(home));
 }
 
 /// OPT-94, CTL-6, CLI-76.

@@ -76,6 +76,12 @@ impl Daemon {
         let all: Vec<&str> = ["-c", "supervisord.conf"].iter().chain(args).copied().collect();
         let status = home.daemon_command(&all).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
         assert!(status.success(), "{status}");
+        Self::detached(home)
+    }
+
+    /// Takes over a daemon that was told to leave the terminal, and waits until its socket answers.
+    #[track_caller]
+    pub fn detached(home: Home) -> Self {
         let pid = eventually("the pidfile is written", || {
             let text = home.read("pid");
             text.trim().parse().map_err(|error| format!("{text:?}: {error}"))
