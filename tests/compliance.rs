@@ -36,6 +36,8 @@ mod events;
 mod expansion;
 #[path = "compliance/fcgi.rs"]
 mod fcgi;
+#[path = "compliance/following.rs"]
+mod following;
 #[path = "compliance/grammar.rs"]
 mod grammar;
 #[path = "compliance/http.rs"]
@@ -64,6 +66,8 @@ mod protocol;
 mod reading;
 #[path = "compliance/sections.rs"]
 mod sections;
+#[path = "compliance/shell.rs"]
+mod shell;
 #[path = "compliance/signals.rs"]
 mod signals;
 #[path = "compliance/spawning.rs"]

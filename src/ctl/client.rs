@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::connection::{Broken, Connection, Place};
-use super::http::Answer;
+use super::http::{Answer, Malformed};
 use crate::system::interrupt::Interrupts;
 use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
 
@@ -203,7 +203,11 @@ impl Tail {
     /// # Errors
     /// What came is no answer.
     pub fn read(&mut self) -> Result<Grown, Broken> {
-        let more = self.connection.take(&mut self.answer)?;
+        let more = match self.connection.take(&mut self.answer) {
+            // A log has no end: that of the daemon is as good as any.
+            Err(Broken::Malformed(Malformed::CutOff)) if self.answer.head().is_some() => false,
+            other => other?,
+        };
         match self.answer.head() {
             Some(head) if head.code != 200 => Ok(Grown::Refused(head.code)),
             Some(_) if !more => Ok(Grown::Last(self.answer.take_body())),
@@ -215,5 +219,161 @@ impl Tail {
 impl AsFd for Tail {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.connection.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixListener;
+    use std::thread::{self, JoinHandle};
+
+    use nix::sys::signal::{Signal, raise};
+    use tempfile::TempDir;
+
+    use crate::system::interrupt::wait;
+
+    use super::*;
+
+    /// A server that gives its answers one after the other, and a new connection for each that says so; it returns the heads
+    /// of the requests.
+    struct Server {
+        dir: TempDir,
+        thread: JoinHandle<Vec<String>>,
+    }
+
+    /// An answer, and whether the connection is closed behind it.
+    type Given = (String, bool);
+
+    impl Server {
+        fn start(answers: Vec<Given>) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let listener = UnixListener::bind(dir.path().join("s")).unwrap();
+            let thread = thread::spawn(move || {
+                let (mut heads, mut kept) = (Vec::new(), None);
+                for (answer, close) in answers {
+                    let mut stream = kept.take().unwrap_or_else(|| listener.accept().unwrap().0);
+                    let (mut request, mut piece) = (String::new(), [0; 4096]);
+                    while !request.contains("</methodCall>") && !request.starts_with("GET") {
+                        let count = stream.read(&mut piece).unwrap();
+                        assert!(count > 0, "half a request: {request}");
+                        request.push_str(std::str::from_utf8(&piece[..count]).unwrap());
+                    }
+                    heads.push(request.split("\r\n\r\n").next().unwrap().to_owned());
+                    stream.write_all(answer.as_bytes()).unwrap();
+                    kept = (!close).then_some(stream);
+                }
+                heads
+            });
+            Self { dir, thread }
+        }
+
+        fn client(&self) -> Client {
+            Client::new(format!("unix://{}", self.dir.path().join("s").display()), None, None)
+        }
+
+        fn heads(self) -> Vec<String> {
+            self.thread.join().unwrap()
+        }
+    }
+
+    fn of(head: &str, body: &str) -> String {
+        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    }
+
+    fn value(text: &str) -> String {
+        of("200 OK", &crate::wire::xmlrpc::encode_response(&Value::string(text)))
+    }
+
+    fn asked(client: &mut dyn Rpc) -> Result<Value, CallError> {
+        client.call("supervisor.getVersion", Vec::new())
+    }
+
+    #[test]
+    fn a_connection_is_kept_and_replaced_when_the_server_has_closed_it() {
+        let server = Server::start(vec![(value("1"), false), (value("2"), true), (value("3"), true)]);
+        let mut client = server.client();
+        assert_eq!(asked(&mut client), Ok(Value::string("1")));
+        assert_eq!(asked(&mut client), Ok(Value::string("2")));
+        let kept = client.connection.as_ref().unwrap();
+        wait(&[kept.as_fd()], None, None).unwrap();
+        assert_eq!(asked(&mut client), Ok(Value::string("3")));
+        assert_eq!(server.heads().len(), 3);
+    }
+
+    #[test]
+    fn nonsense_is_told_in_plain_words() {
+        for (answer, words) in [
+            ("SSH-2.0-OpenSSH\r\n".to_owned(), "the server does not speak HTTP: invalid HTTP version"),
+            (String::new(), "the server closed the connection without an answer"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n<meth".to_owned(),
+                "the server closed the connection in the middle of its answer",
+            ),
+            (of("502 Bad Gateway", "oops"), "the server answered HTTP 502"),
+        ] {
+            let server = Server::start(vec![(answer, true)]);
+            assert_eq!(asked(&mut server.client()), Err(CallError::Other(words.to_owned())));
+        }
+        let server = Server::start(vec![(of("200 OK", "<html>Welcome</html>"), true)]);
+        let told = asked(&mut server.client()).unwrap_err().to_string();
+        assert!(told.starts_with("the answer cannot be read: "), "{told}");
+    }
+
+    #[test]
+    fn a_name_and_a_password_are_sent() {
+        let server = Server::start(vec![(of("401 Unauthorized", ""), false), (value("1"), true)]);
+        let mut client = server.client();
+        assert_eq!(asked(&mut client), Err(CallError::Unauthorized));
+        client.authenticate("me", "se:cret");
+        assert_eq!(asked(&mut client), Ok(Value::string("1")));
+        let heads = server.heads();
+        assert!(!heads[0].contains("Authorization"), "{heads:?}");
+        assert!(heads[1].contains("\r\nAuthorization: Basic bWU6c2U6Y3JldA==\r\n"), "{heads:?}");
+    }
+
+    #[test]
+    fn nobody_there_has_two_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let mut client = Client::new(format!("unix://{}", path.display()), None, None);
+        assert_eq!(asked(&mut client), Err(CallError::NoFile));
+        drop(UnixListener::bind(path).unwrap());
+        assert_eq!(asked(&mut client), Err(CallError::Refused));
+    }
+
+    #[test]
+    fn a_wait_is_given_up_on_ctrl_c_and_when_patience_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("s")).unwrap();
+        let mut client = Client::new(format!("unix://{}", dir.path().join("s").display()), None, None);
+        let told = asked(client.aside(Duration::from_millis(1)).as_mut());
+        assert_eq!(told, Err(CallError::Other("the server has said nothing for 1ms".to_owned())));
+        let interrupts = Rc::new(Interrupts::watch().unwrap());
+        client.heed(&interrupts);
+        raise(Signal::SIGINT).unwrap();
+        assert_eq!(asked(&mut client), Err(CallError::Interrupted));
+        drop(listener);
+    }
+
+    #[test]
+    fn a_log_is_followed_in_pieces() {
+        let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n4\r\n two\r\n";
+        let server = Server::start(vec![(chunks.to_owned(), true), (of("404 Not Found", ""), true)]);
+        let client = server.client();
+        let mut tail = client.follow("/logtail/x/stdout").unwrap();
+        let mut text = Vec::new();
+        loop {
+            match tail.read().unwrap() {
+                Grown::By(bytes) => text.extend(bytes),
+                // A daemon that ends does not end its answer.
+                Grown::Last(bytes) => break text.extend(bytes),
+                Grown::Refused(code) => panic!("{code}"),
+            }
+        }
+        assert_eq!(text, b"one two");
+        let mut tail = client.follow("/logtail/y/stdout").unwrap();
+        assert_eq!(tail.read().unwrap(), Grown::Refused(404));
+        assert!(server.heads()[0].starts_with("GET /logtail/x/stdout HTTP/1.1\r\nHost: localhost\r\n"));
     }
 }

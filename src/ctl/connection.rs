@@ -40,7 +40,7 @@ pub enum Broken {
     #[error("the answer is too large: more than {0} bytes")]
     TooLarge(usize),
     /// The server is silent.
-    #[error("the server has said nothing for {} seconds", .0.as_secs())]
+    #[error("the server has said nothing for {0:?}")]
     Silent(Duration),
     /// Ctrl-C.
     #[error("interrupted")]
@@ -224,4 +224,27 @@ fn connect_tcp(address: &str) -> io::Result<TcpStream> {
         }
     }
     Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_place() {
+        let tcp = |url: &str| match Place::parse(url) {
+            Ok(Place::Tcp { host, address }) => (host, address),
+            other => panic!("{other:?}"),
+        };
+        let both = |host: &str, address: &str| (host.to_owned(), address.to_owned());
+        assert_eq!(Place::parse("unix:///run/s").unwrap(), Place::Unix("/run/s".to_owned()));
+        assert_eq!(tcp("http://h:9001"), both("h:9001", "h:9001"));
+        assert_eq!(tcp("http://h"), both("h", "h:80"));
+        assert_eq!(tcp("http://me:secret@h:1/RPC2?x#y"), both("h:1", "h:1"));
+        assert_eq!(tcp("http://[::1]/"), both("[::1]", "[::1]:80"));
+        assert_eq!(tcp("http://[::1]:9001"), both("[::1]:9001", "[::1]:9001"));
+        for url in ["https://h", "ftp://h", "h:1", "unix:/s", ""] {
+            assert!(matches!(Place::parse(url), Err(Broken::Protocol(_))), "{url}");
+        }
+    }
 }

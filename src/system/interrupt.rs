@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 /// Holds SIGINT back, so that it ends nothing and can be waited for, until it is dropped.
@@ -14,7 +14,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 pub struct Interrupts {
     signals: SignalFd,
     held: SigSet,
-    before: SigSet,
+    mask: SigSet,
+    action: SigAction,
 }
 
 impl Interrupts {
@@ -27,18 +28,16 @@ impl Interrupts {
         let mut interrupt = SigSet::empty();
         interrupt.add(Signal::SIGINT);
         let signals = SignalFd::with_flags(&interrupt, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
-        // A signal that is held back is kept even where it is ignored.
-        let held = if is_ignored(libc::SIGINT)? { SigSet::empty() } else { interrupt };
-        let before = held.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        Ok(Self { signals, held, before })
-    }
-
-    /// Lets go while something runs that handles SIGINT itself.
-    pub fn released<T>(&self, run: impl FnOnce() -> T) -> T {
-        let _ = self.before.thread_set_mask();
-        let result = run();
-        let _ = self.held.thread_block();
-        result
+        let action =
+            set_action(&SigAction::new(SigHandler::Handler(pass), SaFlags::empty(), SigSet::empty()))?;
+        let ignored = matches!(action.handler(), SigHandler::SigIgn);
+        if ignored {
+            set_action(&action)?;
+        }
+        // What is held back is kept even where it is ignored.
+        let held = if ignored { SigSet::empty() } else { interrupt };
+        let mask = held.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        Ok(Self { signals, held, mask, action })
     }
 
     /// Whether it came since this was last asked.
@@ -47,24 +46,31 @@ impl Interrupts {
         // Several that come at once are one.
         matches!(self.signals.read_signal(), Ok(Some(_)))
     }
+
+    /// Lets go while something runs that handles SIGINT itself. Where it does not yet, or no more, nothing comes of it.
+    pub fn released<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _ = self.mask.thread_set_mask();
+        let result = run();
+        let _ = self.held.thread_block();
+        result
+    }
 }
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
         // What came and was not asked for ends nobody afterwards.
         let _ = self.take();
-        let _ = self.before.thread_set_mask();
+        let _ = set_action(&self.action);
+        let _ = self.mask.thread_set_mask();
     }
 }
 
+extern "C" fn pass(_: libc::c_int) {}
+
 #[allow(unsafe_code)]
-fn is_ignored(signal: libc::c_int) -> io::Result<bool> {
-    // SAFETY: the structure is plain data, for which zeros are a value.
-    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: nothing is set, and the result is written into a structure of ours.
-    let result = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
-    Errno::result(result)?;
-    Ok(action.sa_sigaction == libc::SIG_IGN)
+fn set_action(action: &SigAction) -> nix::Result<SigAction> {
+    // SAFETY: the handler is `pass`, which does nothing, or one that was there before.
+    unsafe { sigaction(Signal::SIGINT, action) }
 }
 
 /// What a wait brought.

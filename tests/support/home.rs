@@ -187,6 +187,14 @@ impl Home {
         command
     }
 
+    /// The same, as the very process that is started: for whoever sends it signals, or gives it a terminal.
+    pub fn program_command(&self, subject: Subject, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(subject.program(program));
+        command.args(args);
+        self.settle(&mut command);
+        command
+    }
+
     /// The daemon's command in a session of its own, by which everything that it starts is found again.
     pub fn daemon_command(&self, args: &[&str]) -> Command {
         self.session_command("supervisord", args)

@@ -15,6 +15,7 @@ pub mod python;
 pub mod reading;
 pub mod rpc;
 pub mod stream;
+pub mod talk;
 
 use std::time::{Duration, Instant};
 
