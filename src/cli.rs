@@ -65,7 +65,7 @@ pub const SUPERVISORD: &[Opt] = &[
 pub const SUPERVISORCTL: &[Opt] = &[
     valued(Some('c'), "configuration", "FILENAME", "configuration file path (searches if not given)"),
     flag(Some('h'), "help", "print usage message and exit"),
-    flag(Some('i'), "interactive", "start an interactive shell after executing commands"),
+    flag(Some('i'), "interactive", "ask before shutdown and reload, and for a password, as the shell does"),
     valued(
         Some('s'),
         "serverurl",
@@ -74,7 +74,12 @@ pub const SUPERVISORCTL: &[Opt] = &[
     ),
     valued(Some('u'), "username", "USERNAME", "username to use for authentication with server"),
     valued(Some('p'), "password", "PASSWORD", "password to use for authentication with server"),
-    valued(Some('r'), "history_file", "FILENAME", "keep a readline history (if readline is available)"),
+    valued(
+        Some('r'),
+        "history_file",
+        "FILENAME",
+        "keep the commands of the shell in FILENAME (also --history-file)",
+    ),
 ];
 
 /// What was given: options in the order in which they stand, and the words behind them.
@@ -138,6 +143,10 @@ fn command(table: &'static [Opt]) -> Command {
         if option.long == "help" {
             arg = arg.short_alias('?');
         }
+        if option.long == "history_file" {
+            // As the usage of Supervisor has it.
+            arg = arg.alias("history-file");
+        }
         command = command.arg(arg);
     }
     command.arg(Arg::new("words").num_args(0..).trailing_var_arg(true))
@@ -200,7 +209,9 @@ pub fn usage(program: &str) -> String {
 pub fn usage_of_ctl(program: &str) -> String {
     let title = "supervisorctl -- control applications run by supervisord from the cmd line.";
     let options = option_lines(SUPERVISORCTL);
-    format!("{title}\n\nUsage: {program} [options] [action [arguments]]\n\nOptions:\n{options}")
+    let actions = "Actions are commands like \"tail\" or \"stop\". If none is given, a shell is started that reads them one after \
+                   the other.\nUse the action \"help\" to find out about available actions.";
+    format!("{title}\n\nUsage: {program} [options] [action [arguments]]\n\nOptions:\n{options}\n{actions}\n")
 }
 
 fn option_lines(table: &[Opt]) -> String {

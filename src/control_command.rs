@@ -41,8 +41,9 @@ fn start(program: &str, args: &[String]) -> Result<u8, String> {
     }
     let mut spec = configured(program, parsed.get("configuration"))?;
     if let Some(url) = parsed.get("serverurl") {
-        if !url.contains("://") {
-            return Err(format!("invalid value for -s '{url}': value '{url}' is not a URL"));
+        if !is_url(url) {
+            let option = cli::spelled(cli::SUPERVISORCTL, args, "serverurl");
+            return Err(format!("invalid value for {option} '{url}': value '{url}' is not a URL"));
         }
         url.clone_into(&mut spec.serverurl);
     }
@@ -71,6 +72,15 @@ fn complete_names(client: impl FnOnce() -> Client + Send + 'static, kind: String
     let Ok(Some(names)) = receiver.recv_timeout(PATIENCE) else { return 1 };
     let text: String = names.into_iter().map(|name| name + "\n").collect();
     u8::from(io::stdout().write_all(text.as_bytes()).is_err())
+}
+
+/// Whether it has a scheme, and something behind it.
+fn is_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let mut letters = scheme.chars();
+    letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || "+-.".contains(letter))
+        && !rest.trim_start_matches('/').is_empty()
 }
 
 /// What the configuration says; the defaults where there is none.

@@ -190,6 +190,9 @@ fn options_of_supervisorctl(subject: Subject) {
     };
     complains(&["-c", "missing.conf", "status"], "could not find config file missing.conf");
     complains(&["-s", "foo", "status"], "invalid value for -s 'foo': value 'foo' is not a URL");
+    complains(&["--serverurl", "foo"], "invalid value for --serverurl 'foo': value 'foo' is not a URL");
+    complains(&["-s", "http://", "status"], "invalid value for -s 'http://': value 'http://' is not a URL");
+    run(&["-s", "ftp://x/", "version"]).says(1, "error: <ANY>Unknown protocol for serverurl ftp://x/<ANY>\n");
     complains(&["--bogus"], "option --bogus not recognized");
     complains(&["-n"], "option -n not recognized");
     complains(&["-c"], "option -c requires argument");

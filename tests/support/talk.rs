@@ -5,9 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 
 use super::pattern::is_like;
@@ -40,7 +42,7 @@ impl Talk {
 
     /// Runs a command that reads from a pipe, and writes into one, its errors too.
     pub fn over_pipes(mut command: Command) -> Self {
-        let (output, theirs) = nix::unistd::pipe().unwrap();
+        let (output, theirs) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
         let errors = theirs.try_clone().unwrap();
         let mut child = command.stdin(Stdio::piped()).stdout(theirs).stderr(errors).spawn().unwrap();
         let input = child.stdin.take().map(|input| File::from(OwnedFd::from(input)));
@@ -60,6 +62,16 @@ impl Talk {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Whether the terminal shows what is typed.
+    pub fn echoes(&self) -> bool {
+        tcgetattr(&self.output).unwrap().local_flags.contains(LocalFlags::ECHO)
+    }
+
+    /// Reads no more of what it shows.
+    pub fn turns_away(&mut self) {
+        self.output = File::open("/dev/null").unwrap();
     }
 
     /// Waits until it shows this, and passes over it; gives what stood before it.

@@ -62,11 +62,11 @@ end
 complete -c supervisorctl -f
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s c -l configuration -rF -d 'configuration file path (searches if not given)'
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s h -l help -d 'print usage message and exit'
-complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s i -l interactive -d 'start an interactive shell after executing commands'
+complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s i -l interactive -d 'ask before shutdown and reload, and for a password, as the shell does'
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s s -l serverurl -x -d 'URL on which supervisord server is listening (default "http://localhost:9001").'
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s u -l username -x -d 'username to use for authentication with server'
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s p -l password -x -d 'password to use for authentication with server'
-complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s r -l history_file -rF -d 'keep a readline history (if readline is available)'
+complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -s r -l history_file -rF -d 'keep the commands of the shell in FILENAME (also --history-file)'
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -a add -d 'Activates any updates in config for process/group'
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -a avail -d 'Display all configured processes'
 complete -c supervisorctl -n 'not __supervisorctl_words >/dev/null' -a clear -d 'Clear a process\' log files.'
