@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::client::{CallError, Rpc};
 use super::console::{Console, Unanswered};
-use super::{commands, flags, shell};
+use super::{commands, shell};
 use crate::api::API_VERSION;
 use crate::wire::xmlrpc::Value;
 
@@ -218,7 +218,8 @@ impl<'r> Session<'r> {
     /// The help of a command.
     pub(super) fn help(&mut self, command: &str) {
         if let Some(command) = commands::find(command) {
-            self.say(format_args!("{}{}", command.help, flags::help(command.name)));
+            // As Supervisor has it: who has mistyped does not ask for more than that.
+            self.say(format_args!("{}", command.help));
         }
     }
 
