@@ -310,7 +310,7 @@ impl Follower {
 
 #[test]
 fn the_logs_of_several_processes_are_followed_by_lines() {
-    for subject in [Subject::Theirs] {
+    for subject in DAEMONS {
         let daemon = talking(subject);
         daemon.tell("merged", "i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo line $i; done");
         daemon.await_log_of("merged", &format!("both\n{}", lines(1..=400, "")));
