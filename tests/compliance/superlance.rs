@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -56,6 +57,8 @@ fn superlance_does_its_work(subject: Subject) {
     for name in ["grower", "site", "memmon", "httpok", "crashmail", "crashmailbatch", "fatalmailbatch"] {
         daemon.await_state(name, "RUNNING");
     }
+    // Not before: httpok leaves alone what is still starting.
+    site.ill.store(true, Ordering::Relaxed);
     let (grown, served) = (daemon.pid_of("grower"), daemon.pid_of("site"));
     let crashed = daemon.pid_of("crasher");
     daemon.tell("crasher", "exit 3");
@@ -96,24 +99,26 @@ fn superlance_does_its_work(subject: Subject) {
     assert!(!daemon.log().iter().any(|line| line.contains("UNKNOWN state")), "{:#?}", daemon.log());
 }
 
-/// Answers 503 to the first who asks, and 200 from then on.
+/// Answers 200; once it is ill, 503 to the next who asks.
 struct Site {
     port: u16,
+    ill: Arc<AtomicBool>,
 }
 
 impl Site {
     fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let failed = AtomicBool::new(false);
+        let ill = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&ill);
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let status =
-                    if failed.swap(true, Ordering::Relaxed) { "200 OK" } else { "503 Service Unavailable" };
+                    if seen.swap(false, Ordering::Relaxed) { "503 Service Unavailable" } else { "200 OK" };
                 let _ = stream.and_then(|stream| Self::answer(&stream, status));
             }
         });
-        Self { port }
+        Self { port, ill }
     }
 
     fn answer(stream: &TcpStream, status: &str) -> std::io::Result<()> {
