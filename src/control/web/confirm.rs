@@ -34,19 +34,7 @@ pub fn page(around: &Around, action: &Action) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::SupervisorState;
-
-    fn around(token: Option<&str>) -> Around {
-        Around {
-            identifier: "s".into(),
-            pid: 1,
-            state: SupervisorState::Running,
-            boot: "b".into(),
-            token: token.map(str::to_owned),
-            now: 0,
-            message: None,
-        }
-    }
+    use crate::control::web::html::tests::around;
 
     #[test]
     fn a_link_is_answered_with_a_question() {

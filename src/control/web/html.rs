@@ -163,9 +163,23 @@ pub fn token_field(token: &str) -> String {
     format!("<input type=\"hidden\" name=\"token\" value=\"{}\">", esc(token))
 }
 
+/// What the tests of the other pages stand in as well.
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// What stands around a page for tests, 15 seconds after the clock began.
+    pub fn around(token: Option<&str>) -> Around {
+        Around {
+            identifier: "s".into(),
+            pid: 1,
+            state: SupervisorState::Running,
+            boot: "b".into(),
+            token: token.map(str::to_owned),
+            now: 15,
+            message: None,
+        }
+    }
 
     #[test]
     fn text_stays_text() {

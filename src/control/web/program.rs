@@ -222,21 +222,10 @@ pub fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{ProcessState, SupervisorState};
+    use crate::api::ProcessState;
+    use crate::control::web::html::tests::around;
     use crate::control::web::view::Rates;
     use crate::control::web::view::tests::{NOW, details};
-
-    fn around() -> Around {
-        Around {
-            identifier: "s".into(),
-            pid: 1,
-            state: SupervisorState::Running,
-            boot: "b".into(),
-            token: Some("t0k".into()),
-            now: 15,
-            message: None,
-        }
-    }
 
     fn log(tail: Result<Tail, String>) -> Log {
         let page = address("web:a", Output::Stdout);
@@ -271,7 +260,7 @@ mod tests {
         details.command = "/bin/x \"<y>\"".into();
         let row = Row::new(&details, NOW, &Rates::default());
         let tail = Tail { text: "<script>\n\x1b[1;31mred\x1b[0m\n".into(), offset: 99_999, overflow: true };
-        let page = page(&around(), &details, &row, Output::Stdout, &log(Ok(tail)));
+        let page = page(&around(Some("t0k")), &details, &row, Output::Stdout, &log(Ok(tail)));
         for part in [
             "<title>Supervisor tail of process web:a</title>",
             "<h1>web:a</h1>",
@@ -293,12 +282,13 @@ mod tests {
     fn a_log_that_is_not_there_is_said_so() {
         let details = details("web:a", ProcessState::Running);
         let row = Row::new(&details, NOW, &Rates::default());
-        let page = page(&around(), &details, &row, Output::Stderr, &log(Err("No file for web:a".into())));
+        let page =
+            page(&around(Some("t0k")), &details, &row, Output::Stderr, &log(Err("No file for web:a".into())));
         assert!(
             page.contains("class=\"none\">\nNo file for web:a</pre>") && !page.contains("data-stream"),
             "{page}"
         );
-        let missing = missing(&around(), "t", "ERROR: <x>");
+        let missing = missing(&around(Some("t0k")), "t", "ERROR: <x>");
         assert!(missing.contains(">ERROR: &lt;x&gt;</pre>"), "{missing}");
     }
 

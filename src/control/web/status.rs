@@ -209,21 +209,10 @@ pub fn buttons(row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{ProcessState, SupervisorState};
+    use crate::api::ProcessState;
+    use crate::control::web::html::tests::around;
     use crate::control::web::view::Rates;
     use crate::control::web::view::tests::{NOW, details};
-
-    fn around(token: Option<&str>) -> Around {
-        Around {
-            identifier: "s".into(),
-            pid: 1,
-            state: SupervisorState::Running,
-            boot: "b".into(),
-            token: token.map(str::to_owned),
-            now: 15,
-            message: None,
-        }
-    }
 
     fn rows() -> Vec<Row> {
         let mut bad = details("solo", ProcessState::Fatal);
