@@ -182,7 +182,10 @@ fn ctrl_c_leaves_the_foreground(subject: Subject) {
         talk.shows(PRESS);
         talk.types("echo t''wo\r");
         talk.shows("two\n");
-        talk.types("never sent\x03");
+        talk.types("never sent");
+        talk.shows("never sent");
+        talk.rests();
+        talk.types("\x03");
         talk.shows("Exiting foreground\n");
         if subject == Subject::Ours {
             talk.shows("supervisor> ");

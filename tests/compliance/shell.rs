@@ -119,6 +119,7 @@ fn the_shell_ends_with_nothing_more_to_read(subject: Subject) {
     for key in ["\x04", "\x03"] {
         let mut talk = shell(&daemon.home, subject, &[]);
         talk.shows("supervisor> ");
+        talk.rests();
         talk.types(key);
         talk.ends(0, "\n");
     }

@@ -1,6 +1,6 @@
 //! A program that is talked to: on a terminal of its own, or over pipes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Child, Command, Stdio};
@@ -67,6 +67,19 @@ impl Talk {
     /// Whether the terminal shows what is typed.
     pub fn echoes(&self) -> bool {
         tcgetattr(&self.output).unwrap().local_flags.contains(LocalFlags::ECHO)
+    }
+
+    /// Waits until it sleeps, having nothing to do but wait for what is typed.
+    ///
+    /// Python's shell shows its prompt before it waits for a line, and does not hear a Ctrl-C between the two.
+    #[track_caller]
+    pub fn rests(&self) {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        eventually("it waits for what is typed", || {
+            let stat = fs::read_to_string(&stat).unwrap();
+            let state = stat.rsplit_once(") ").unwrap().1;
+            state.starts_with('S').then_some(()).ok_or_else(|| stat.clone())
+        });
     }
 
     /// Reads no more of what it shows.
