@@ -32,7 +32,7 @@ compliance: deps ## The same cases for Python Supervisor and for ours, and how m
 	@echo "ours:"; cargo test --locked -q --test compliance ours -- --test-threads 4
 
 test: lint deps ## Everything: lints, unit, property, compliance and systemd tests
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 docs: ## Make the manual pages and the completions anew, from the tables
 	UPDATE_DOCS=1 cargo test --locked -q --lib docs::
