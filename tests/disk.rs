@@ -4,14 +4,16 @@
 mod support;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 use supervisord::wire::xmlrpc::Value;
-use support::{Daemon, Home, Subject, eventually, so};
+use support::{Daemon, Home, PATIENCE, Subject, eventually, so};
 
 /// Prints numbered lines of 16 bytes until it is told to stop; how many is in the file that it is given.
 const PRINTER: &str = "#!/bin/sh
@@ -241,4 +243,25 @@ fn a_stdout_that_nobody_reads_stops_nobody() {
     assert_eq!(daemon.ctl("status").stdout.matches("RUNNING").count(), 3);
     assert!(dropped(&daemon, "a") > 0);
     drop(reader);
+}
+
+/// Whoever waits for the end of what `supervisord` prints waits no longer than until the daemon is ready.
+#[test]
+fn a_daemon_keeps_no_descriptor_of_whoever_started_it() {
+    let home = home("");
+    let mut command = home.daemon_command(&["-c", "supervisord.conf"]);
+    let (mut reader, writer) = io::pipe().unwrap();
+    command.stdout(writer.try_clone().unwrap()).stderr(writer);
+    assert!(command.status().unwrap().success());
+    drop(command);
+    let pid = eventually("the pidfile is written", || {
+        home.read("pid").trim().parse().map_err(|error: std::num::ParseIntError| error.to_string())
+    });
+    let _daemon = Daemon::adopt(home, pid);
+    let mut told = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+    let ready = poll(&mut told, PollTimeout::try_from(PATIENCE).unwrap()).unwrap();
+    assert_eq!(ready, 1, "somebody still holds the other end");
+    let mut printed = String::new();
+    reader.read_to_string(&mut printed).unwrap();
+    assert_eq!(printed, "");
 }

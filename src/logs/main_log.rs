@@ -1,15 +1,19 @@
 //! The main log (LOG-1..6).
 
+mod queue;
+mod targets;
+
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Zoned;
 use jiff::civil::DateTime;
 
-use super::sink::{FileSink, Syslog};
+use self::queue::{Order, Queue};
+use self::targets::Targets;
 use crate::api::{Level, Notice};
-use crate::system::fds;
 
 /// Where the main log goes.
 #[derive(Debug, Clone)]
@@ -26,37 +30,30 @@ pub struct MainLogSpec {
     pub stdout: bool,
 }
 
-/// The main log. Any thread may write to it.
+/// The main log. Any thread may write to it, and none waits for its disk: a thread of its own does.
 #[derive(Debug)]
 pub struct MainLog {
     level: Level,
     path: Option<PathBuf>,
-    targets: Mutex<Targets>,
+    queue: Arc<Queue>,
 }
 
-#[derive(Debug)]
-struct Targets {
-    file: Option<FileSink>,
-    syslog: Option<Syslog>,
-    stdout: Option<FileSink>,
-    line: Vec<u8>,
-}
+/// How long the end of the daemon waits for the last lines.
+const END: Duration = Duration::from_secs(2);
+/// How long an answer waits for the lines before it, so that whoever is told finds them there.
+const MOMENT: Duration = Duration::from_millis(50);
 
 impl MainLog {
     /// Opens it for appending.
     ///
     /// # Errors
-    /// Those of open(2).
+    /// Those of open(2), and of making a thread.
     pub fn open(spec: &MainLogSpec) -> io::Result<Self> {
-        let file =
-            spec.file.as_deref().map(|f| FileSink::open(f, spec.maxbytes, spec.backups)).transpose()?;
-        let own = spec.file.as_deref().and_then(fds::own_descriptor);
-        // What goes to stdout as a file is not repeated there; a stdout that is closed has nobody to tell.
-        let repeat = spec.stdout && own != Some(1);
-        let stdout = repeat.then(|| stream("/dev/stdout")).flatten();
-        let targets =
-            Targets { syslog: file.is_none().then(Syslog::default), file, stdout, line: Vec::new() };
-        Ok(Self { level: spec.level, path: spec.file.clone(), targets: Mutex::new(targets) })
+        let targets = Targets::open(spec)?;
+        let queue = Arc::new(Queue::default());
+        let taken = Arc::clone(&queue);
+        std::thread::Builder::new().name("main log".to_owned()).spawn(move || targets.run(&taken))?;
+        Ok(Self { level: spec.level, path: spec.file.clone(), queue })
     }
 
     /// The file, for those who read it; `None`: syslog.
@@ -74,7 +71,7 @@ impl MainLog {
     /// Writes a line, if it matters enough.
     pub fn note(&self, notice: &Notice) {
         if notice.level() >= self.level {
-            self.with(|targets| targets.write(notice));
+            self.queue.line(line(notice));
         }
     }
 
@@ -83,65 +80,35 @@ impl MainLog {
         self.note(&Notice::other(level, text));
     }
 
-    /// Opens the file again by its name.
-    ///
-    /// # Errors
-    /// Those of open(2).
-    pub fn reopen(&self) -> io::Result<()> {
-        self.with(|targets| targets.file.as_mut().map_or(Ok(()), FileSink::reopen))
+    /// Opens the file again by its name, behind the lines that were said before.
+    pub fn reopen(&self) {
+        self.queue.put(Order::Reopen);
     }
 
-    /// Starts with an empty file; its last line is told to the old one, as in Supervisor.
-    ///
-    /// # Errors
-    /// `NotFound` when there is no file to clear; those of unlink(2) and open(2).
-    pub fn clear(&self) -> io::Result<()> {
-        if !self.path.as_deref().is_some_and(Path::exists) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        self.line(Level::Info, "reopening log file");
-        self.with(|targets| targets.file.as_mut().map_or(Ok(()), FileSink::clear))
+    /// Starts with an empty file, and tells how that went: `NotFound` when there is none to clear. Its last line is told to
+    /// the old one, as in Supervisor.
+    pub fn clear(&self, told: impl FnOnce(io::Result<()>) + Send + 'static) {
+        self.queue.put(Order::Clear(Box::new(told)));
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut Targets) -> T) -> T {
-        act(&mut self.targets.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Waits a moment for what was said so far to be written; no longer than once, if it is stuck.
+    pub fn settle(&self) {
+        self.queue.settle(MOMENT);
     }
 }
 
-/// One of our own descriptors, as a log.
-fn stream(name: &str) -> Option<FileSink> {
-    FileSink::open(Path::new(name), 0, 0).ok()
+impl Drop for MainLog {
+    fn drop(&mut self) {
+        self.queue.put(Order::End);
+        self.queue.settle(END);
+    }
 }
 
-impl Targets {
-    fn write(&mut self, notice: &Notice) {
-        for trouble in self.put(notice) {
-            // A line like others, which may lead to more of its kind: those are not said.
-            self.put(&trouble);
-            // And to whoever started us, because the log that fails cannot tell.
-            // It is opened now: a copy that was kept would hold his terminal or pipe open when we have left it.
-            if trouble.level() >= Level::Warn
-                && let Some(mut stderr) = stream("/dev/stderr")
-            {
-                stderr.write(&self.line);
-            }
-        }
-    }
-
-    /// Writes a line; what the targets say to that.
-    fn put(&mut self, notice: &Notice) -> Vec<Notice> {
-        self.line.clear();
-        // Writing into memory cannot fail.
-        let _ = format_line(&mut self.line, Zoned::now().datetime(), notice);
-        let mut said = Vec::new();
-        for sink in self.file.iter_mut().chain(&mut self.stdout) {
-            said.extend(sink.write(&self.line).said);
-        }
-        if let Some(syslog) = &mut self.syslog {
-            said.extend(syslog.send(None, &self.line).said);
-        }
-        said
-    }
+fn line(notice: &Notice) -> Vec<u8> {
+    let mut line = Vec::new();
+    // Writing into memory cannot fail.
+    let _ = format_line(&mut line, Zoned::now().datetime(), notice);
+    line
 }
 
 /// `YYYY-MM-DD HH:MM:SS,mmm LEVL message`
@@ -164,9 +131,16 @@ fn format_line(out: &mut Vec<u8>, now: DateTime, notice: &Notice) -> io::Result<
 mod tests {
     use super::*;
     use std::fs;
+    use std::sync::mpsc::channel;
 
     fn spec(file: PathBuf) -> MainLogSpec {
-        MainLogSpec { level: Level::Info, file: Some(file), maxbytes: 0, backups: 0, stdout: false }
+        MainLogSpec {
+            level: Level::Info,
+            file: Some(file),
+            maxbytes: 0,
+            backups: 0,
+            stdout: false,
+        }
     }
 
     #[test]
@@ -184,17 +158,29 @@ mod tests {
         let log = MainLog::open(&spec(path.clone())).unwrap();
         log.line(Level::Debug, "no");
         log.line(Level::Warn, "yes");
+        log.queue.settle(END);
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.ends_with(" WARN yes\n") && text.lines().count() == 1, "{text}");
-        log.clear().unwrap();
+        let (tell, told) = channel();
+        log.clear(move |outcome| tell.send(outcome).unwrap());
+        told.recv().unwrap().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "");
         log.line(Level::Info, "again");
+        drop(log);
         assert!(fs::read_to_string(&path).unwrap().ends_with(" INFO again\n"));
     }
 
     #[test]
-    fn stdout_is_written_once_when_it_is_the_file() {
-        let log = MainLog::open(&MainLogSpec { stdout: true, ..spec("/dev/stdout".into()) }).unwrap();
-        assert!(log.with(|targets| targets.stdout.is_none()));
+    fn lines_before_a_reopening_are_in_the_old_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, old) = (dir.path().join("main"), dir.path().join("old"));
+        let log = MainLog::open(&spec(path.clone())).unwrap();
+        fs::rename(&path, &old).unwrap();
+        log.line(Level::Info, "before");
+        log.reopen();
+        log.line(Level::Info, "after");
+        drop(log);
+        assert!(fs::read_to_string(&old).unwrap().ends_with(" INFO before\n"));
+        assert!(fs::read_to_string(&path).unwrap().ends_with(" INFO after\n"));
     }
 }

@@ -23,6 +23,8 @@ impl Driver {
                     self.show_configs();
                 }
                 if let Some(waiting) = self.answers.remove(&ticket) {
+                    // Whoever is told something finds it in the log as well.
+                    self.log.settle();
                     // Who no longer waits is not told; the work was done all the same.
                     let _ = waiting.send(answer);
                 }
@@ -60,8 +62,11 @@ impl Driver {
                 }
             }
             Effect::ClearMainLog { errand } => {
-                let outcome = self.log.clear();
-                self.inbox.push_back(Input::Done { errand, outcome: outcome.map_err(main_log_fault) });
+                let teller = self.teller.clone();
+                self.log.clear(move |outcome| {
+                    let outcome = outcome.map_err(main_log_fault);
+                    let _ = teller.send(Fact::Input(Input::Done { errand, outcome }));
+                });
             }
             Effect::Deliver { id, pool, pending } => {
                 let envelope = envelope(&self.children.surroundings.identifier, &pool, &pending);
@@ -74,9 +79,7 @@ impl Driver {
                 self.inbox.push_back(Input::Done { errand, outcome });
             }
             Effect::ReopenLogs => {
-                if let Err(error) = self.log.reopen() {
-                    self.log.line(Level::Error, format!("could not reopen the main log: {error}"));
-                }
+                self.log.reopen();
                 if let Some(plane) = self.children.plane() {
                     plane.reopen_all();
                 }

@@ -1,0 +1,132 @@
+//! Where the lines of the main log go, on a thread of their own.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::queue::{Order, Queue};
+use super::{MainLogSpec, line};
+use crate::api::{Level, Notice};
+use crate::logs::sink::{FileSink, Syslog};
+use crate::system::errno::errno_words;
+use crate::system::fds;
+
+/// The targets.
+#[derive(Debug)]
+pub(super) struct Targets {
+    path: Option<PathBuf>,
+    file: Option<FileSink>,
+    syslog: Option<Syslog>,
+    stdout: Option<FileSink>,
+}
+
+/// One of our own descriptors, as a log.
+fn stream(name: &str) -> Option<FileSink> {
+    FileSink::open(Path::new(name), 0, 0).ok()
+}
+
+impl Targets {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub(super) fn open(spec: &MainLogSpec) -> io::Result<Self> {
+        let file = spec.file.as_deref();
+        let own = file.and_then(fds::own_descriptor);
+        let file = file.map(|file| FileSink::open(file, spec.maxbytes, spec.backups)).transpose()?;
+        // What goes to stdout as a file is not repeated there; a stdout that is closed has nobody to tell.
+        let repeat = spec.stdout && own != Some(1);
+        Ok(Self {
+            path: spec.file.clone(),
+            syslog: file.is_none().then(Syslog::default),
+            file,
+            stdout: repeat.then(|| stream("/dev/stdout")).flatten(),
+        })
+    }
+
+    /// Does what is ordered, until it is told to end.
+    pub(super) fn run(mut self, queue: &Queue) {
+        loop {
+            let (orders, lost) = queue.take();
+            for order in orders {
+                let bytes = if let Order::Line(line) = &order { line.len() } else { 0 };
+                let ends = matches!(order, Order::End);
+                self.obey(order);
+                queue.finish(bytes);
+                if ends {
+                    return;
+                }
+            }
+            if lost > 0 {
+                let text = format!("the main log does not keep up: {lost} lines were lost before this one");
+                self.write(&line(&Notice::other(Level::Error, text)));
+            }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Line(line) => self.write(&line),
+            Order::Reopen => {
+                let Some(Err(error)) = self.file.as_mut().map(FileSink::reopen) else { return };
+                let why = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
+                let text = format!("could not reopen the main log: {why}");
+                self.write(&line(&Notice::other(Level::Error, text)));
+            }
+            Order::Clear(told) => told(self.clear()),
+            Order::End => {}
+        }
+    }
+
+    fn clear(&mut self) -> io::Result<()> {
+        if !self.path.as_deref().is_some_and(Path::exists) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.write(&line(&Notice::other(Level::Info, "reopening log file")));
+        self.file.as_mut().map_or(Ok(()), FileSink::clear)
+    }
+
+    fn write(&mut self, text: &[u8]) {
+        for trouble in self.put(text) {
+            let text = line(&trouble);
+            // A line like others, which may lead to more of its kind: those are not said.
+            self.put(&text);
+            // And to whoever started us, because the log that fails cannot tell.
+            // It is opened now: a copy that was kept would hold his terminal or pipe open when we have left it.
+            if trouble.level() >= Level::Warn
+                && let Some(mut stderr) = stream("/dev/stderr")
+            {
+                stderr.write(&text);
+            }
+        }
+    }
+
+    /// Writes a line; what the targets say to that.
+    fn put(&mut self, text: &[u8]) -> Vec<Notice> {
+        let mut said = Vec::new();
+        for sink in self.file.iter_mut().chain(&mut self.stdout) {
+            said.extend(sink.write(text).said);
+        }
+        if let Some(syslog) = &mut self.syslog {
+            said.extend(syslog.send(None, text).said);
+        }
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stdout_is_written_once_when_it_is_the_file() {
+        let spec = |file: &str| MainLogSpec {
+            level: Level::Info,
+            file: Some(file.into()),
+            maxbytes: 0,
+            backups: 0,
+            stdout: true,
+        };
+        assert!(Targets::open(&spec("/dev/stdout")).unwrap().stdout.is_none());
+        assert!(Targets::open(&spec("/dev/null")).unwrap().stdout.is_some());
+    }
+}
