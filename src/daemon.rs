@@ -300,6 +300,8 @@ fn serve_once(
         log.line(Level::Info, format!("set current directory: '{}'", directory.display()));
     }
     if let Some(ready) = ready {
+        // A log that cannot be written is told to whoever starts us, while he can be.
+        log.settle();
         ready.signal().map_err(|error| format!("can't leave the terminal: {error}"))?;
     }
     let wrote_pid = files::write_pidfile(&spec.pidfile).is_ok();
@@ -440,7 +442,7 @@ fn loops(
 ) -> io::Result<SupervisorState> {
     let (teller, facts) = mpsc::unbounded_channel();
     let (from_plane, log) = (teller.clone(), Arc::new(log));
-    let repeated = Arc::clone(&log);
+    let (repeated, last_lines) = (Arc::clone(&log), Arc::clone(&log));
     let plane = Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)))?;
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
@@ -473,6 +475,8 @@ fn loops(
     drop(close);
     // Its listeners must be closed before a restart binds them again.
     let _ = control.join();
+    // Not left to the last who lets go of it: a thread may be stuck in a disk.
+    last_lines.end();
     ended
 }
 

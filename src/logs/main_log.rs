@@ -82,25 +82,32 @@ impl MainLog {
 
     /// Opens the file again by its name, behind the lines that were said before.
     pub fn reopen(&self) {
-        self.queue.put(Order::Reopen);
+        // One that finds no room has others before it that were not done yet.
+        let _ = self.queue.put(Order::Reopen);
     }
 
     /// Starts with an empty file, and tells how that went: `NotFound` when there is none to clear. Its last line is told to
     /// the old one, as in Supervisor.
     pub fn clear(&self, told: impl FnOnce(io::Result<()>) + Send + 'static) {
-        self.queue.put(Order::Clear(Box::new(told)));
+        if let Err(Order::Clear(told)) = self.queue.put(Order::Clear(Box::new(told))) {
+            told(Err(io::Error::new(io::ErrorKind::WouldBlock, "the main log does not keep up")));
+        }
     }
 
-    /// Waits a moment for what was said so far to be written; no longer than once, if it is stuck.
+    /// Waits a moment for what was said so far to be written; once a second at the most, if it is stuck.
     pub fn settle(&self) {
         self.queue.settle(MOMENT);
+    }
+
+    /// Writes out what was said so far, and nothing that is said later. A disk that hangs is given up.
+    pub fn end(&self) {
+        self.queue.end(END);
     }
 }
 
 impl Drop for MainLog {
     fn drop(&mut self) {
-        self.queue.put(Order::End);
-        self.queue.settle(END);
+        self.end();
     }
 }
 
@@ -134,13 +141,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     fn spec(file: PathBuf) -> MainLogSpec {
-        MainLogSpec {
-            level: Level::Info,
-            file: Some(file),
-            maxbytes: 0,
-            backups: 0,
-            stdout: false,
-        }
+        MainLogSpec { level: Level::Info, file: Some(file), maxbytes: 0, backups: 0, stdout: false }
     }
 
     #[test]
@@ -158,7 +159,7 @@ mod tests {
         let log = MainLog::open(&spec(path.clone())).unwrap();
         log.line(Level::Debug, "no");
         log.line(Level::Warn, "yes");
-        log.queue.settle(END);
+        log.queue.settle(Duration::from_secs(60));
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.ends_with(" WARN yes\n") && text.lines().count() == 1, "{text}");
         let (tell, told) = channel();

@@ -1,13 +1,14 @@
 //! The data plane: one thread that moves what the children write into their logs.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -75,7 +76,7 @@ pub enum PlaneEvent {
     Listener(u64, Vec<u8>, Claim),
     /// An event listener said more than could be taken in.
     Flooded(u64),
-    /// A line for the main log. Only told on the plane's thread, which may wait for a disk.
+    /// A line for the main log.
     Note(Notice),
 }
 
@@ -98,20 +99,23 @@ enum Command {
     Drain { ids: Vec<ChannelId>, token: u64 },
     Reopen,
     Clear { paths: Vec<PathBuf>, token: u64 },
-    Stop,
 }
 
 /// Commands that wait while the thread is held up by a disk.
 const QUEUE: usize = 8192;
+/// How long the end waits for the last output to be written.
+const END: Duration = Duration::from_secs(5);
 
 /// The handle of the thread. No call here waits for it, except [`Plane::stop`].
 pub struct Plane {
-    commands: SyncSender<Command>,
+    /// `None`: the thread is to end.
+    commands: Option<SyncSender<Command>>,
     wake: Arc<OwnedFd>,
     notify: Notify,
     drops: Drops,
     files: Mutex<HashMap<PathBuf, Weak<Mutex<FileSink>>>>,
-    thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread has ended.
+    running: Receiver<Infallible>,
 }
 
 impl Plane {
@@ -125,8 +129,12 @@ impl Plane {
         let (commands, queue) = sync_channel(QUEUE);
         let drops = Drops::default();
         let worker = thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify), drops.clone())?;
-        let thread = std::thread::Builder::new().name("logs".to_owned()).spawn(move || worker.run())?;
-        Ok(Self { commands, wake, notify, drops, files: Mutex::default(), thread: Some(thread) })
+        let (runs, running) = channel();
+        std::thread::Builder::new().name("logs".to_owned()).spawn(move || {
+            let _runs: Sender<Infallible> = runs;
+            worker.run();
+        })?;
+        Ok(Self { commands: Some(commands), wake, notify, drops, files: Mutex::default(), running })
     }
 
     /// What could not be written: counted on, whoever holds it.
@@ -173,21 +181,19 @@ impl Plane {
         }
     }
 
-    /// Writes out what every channel holds, and ends the thread.
-    pub fn stop(mut self) {
-        self.end();
+    /// Writes out what every channel holds, and ends the thread; `false`: a disk hangs, and the thread with it.
+    pub fn stop(mut self) -> bool {
+        self.end()
     }
 
-    fn end(&mut self) {
-        let Some(thread) = self.thread.take() else { return };
-        // Waits for room if it must: this is the end.
-        let _ = self.commands.send(Command::Stop);
+    fn end(&mut self) -> bool {
+        self.commands = None;
         self.wake();
-        let _ = thread.join();
+        !matches!(self.running.recv_timeout(END), Err(RecvTimeoutError::Timeout))
     }
 
     fn send(&self, command: Command) -> bool {
-        let sent = self.commands.try_send(command).is_ok();
+        let sent = self.commands.as_ref().is_some_and(|commands| commands.try_send(command).is_ok());
         self.wake();
         sent
     }
@@ -211,7 +217,9 @@ impl Plane {
 
 impl Drop for Plane {
     fn drop(&mut self) {
-        self.end();
+        if self.commands.is_some() {
+            self.end();
+        }
     }
 }
 

@@ -106,11 +106,9 @@ impl Children {
         self.plane.as_ref()
     }
 
-    /// Takes the last output, and ends the data plane.
-    pub(super) fn stop_plane(&mut self) {
-        if let Some(plane) = self.plane.take() {
-            plane.stop();
-        }
+    /// Takes the last output, and ends the data plane; `false`: a disk hangs, and output is lost.
+    pub(super) fn stop_plane(&mut self) -> bool {
+        self.plane.take().is_none_or(Plane::stop)
     }
 
     /// Forks a process, which waits at its gate.

@@ -114,7 +114,10 @@ pub async fn run(
         driver.settle(poll.get_ref());
         driver.show();
         if let Some(mood) = driver.engine.finished() {
-            driver.children.stop_plane();
+            if !driver.children.stop_plane() {
+                let text = "the last output of programs is lost: a disk with logs does not answer";
+                driver.log.line(Level::Error, text);
+            }
             driver.children.places.clear();
             return Ok(mood);
         }

@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 /// Bytes that may wait while the disk hangs.
 const LIMIT: usize = 4 << 20;
+/// Orders that may wait besides lines.
+const ORDERS: usize = 64;
+/// How long nobody waits for a log that was waited for in vain.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What becomes of a clearing.
 pub(super) type Told = Box<dyn FnOnce(io::Result<()>) + Send>;
@@ -17,7 +21,6 @@ pub(super) enum Order {
     Line(Vec<u8>),
     Reopen,
     Clear(Told),
-    End,
 }
 
 /// What waits. Whoever puts something in never waits; lines that find no room are counted.
@@ -32,11 +35,23 @@ pub(super) struct Queue {
 struct State {
     waiting: VecDeque<Order>,
     bytes: usize,
+    orders: usize,
     lost: u64,
     put: u64,
     done: u64,
-    /// Somebody waited for it in vain, and it has done nothing since.
-    stuck_at: Option<u64>,
+    /// Somebody waited in vain a moment ago.
+    stuck_until: Option<Instant>,
+    /// Nothing is taken any more.
+    ended: bool,
+}
+
+/// What is to be done next.
+pub(super) struct Batch {
+    pub(super) orders: VecDeque<Order>,
+    /// Lines that found no room behind them.
+    pub(super) lost: u64,
+    /// The last one.
+    pub(super) ends: bool,
 }
 
 impl fmt::Debug for Order {
@@ -45,7 +60,6 @@ impl fmt::Debug for Order {
             Self::Line(_) => "Line",
             Self::Reopen => "Reopen",
             Self::Clear(_) => "Clear",
-            Self::End => "End",
         })
     }
 }
@@ -54,7 +68,12 @@ impl Queue {
     /// A line, unless too many wait.
     pub(super) fn line(&self, line: Vec<u8>) {
         let mut state = self.state();
+        if state.ended {
+            return;
+        }
         if state.bytes + line.len() > LIMIT {
+            // To say so is something to do as well.
+            state.put += u64::from(state.lost == 0);
             state.lost += 1;
             return;
         }
@@ -62,8 +81,15 @@ impl Queue {
         self.push(state, Order::Line(line));
     }
 
-    pub(super) fn put(&self, order: Order) {
-        self.push(self.state(), order);
+    /// Something else, which comes back if too much waits.
+    pub(super) fn put(&self, order: Order) -> Result<(), Order> {
+        let mut state = self.state();
+        if state.orders == ORDERS || state.ended {
+            return Err(order);
+        }
+        state.orders += 1;
+        self.push(state, order);
+        Ok(())
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, order: Order) {
@@ -73,29 +99,50 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// What is to be done, as soon as there is something; and how many lines were lost before it.
-    pub(super) fn take(&self) -> (VecDeque<Order>, u64) {
-        let state = self.more.wait_while(self.state(), |state| state.waiting.is_empty());
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        (std::mem::take(&mut state.waiting), std::mem::take(&mut state.lost))
+    /// What is to be done, as soon as there is something.
+    pub(super) fn take(&self) -> Batch {
+        let idle = |state: &mut State| state.waiting.is_empty() && state.lost == 0 && !state.ended;
+        let mut state = self.more.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
+        Batch {
+            orders: std::mem::take(&mut state.waiting),
+            lost: std::mem::take(&mut state.lost),
+            ends: state.ended,
+        }
     }
 
-    /// One of them is done.
-    pub(super) fn finish(&self, bytes: usize) {
+    /// A line of so many bytes is written, or something else (`None`) done.
+    pub(super) fn finish(&self, line: Option<usize>) {
         let mut state = self.state();
-        state.bytes -= bytes;
+        match line {
+            Some(bytes) => state.bytes -= bytes,
+            None => state.orders -= 1,
+        }
         state.done += 1;
         drop(state);
         self.done.notify_all();
     }
 
-    /// Waits until all is done that was put in so far; not again while it is stuck.
+    /// Waits until all is done that was put in so far; not if somebody waited in vain a moment ago.
     pub(super) fn settle(&self, limit: Duration) {
+        let state = self.state();
+        if state.stuck_until.is_none_or(|until| until <= Instant::now()) {
+            self.wait(state, limit);
+        }
+    }
+
+    /// Takes nothing more, and waits until all is done.
+    pub(super) fn end(&self, limit: Duration) {
         let mut state = self.state();
+        state.ended = true;
+        self.more.notify_one();
+        self.wait(state, limit);
+    }
+
+    fn wait(&self, mut state: MutexGuard<'_, State>, limit: Duration) {
         let (until, deadline) = (state.put, Instant::now() + limit);
-        while state.done < until && state.stuck_at != Some(state.done) {
+        while state.done < until {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                state.stuck_at = Some(state.done);
+                state.stuck_until = Some(Instant::now() + PAUSE);
                 return;
             };
             state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
@@ -120,17 +167,29 @@ mod tests {
         }
         let begun = Instant::now();
         queue.settle(Duration::from_millis(20));
-        let waited = begun.elapsed();
-        (0..1000).for_each(|_| queue.settle(Duration::from_millis(20)));
-        assert!(
-            waited >= Duration::from_millis(20) && begun.elapsed() < Duration::from_secs(2),
-            "{waited:?}"
-        );
-        let (orders, lost) = queue.take();
-        assert_eq!((orders.len(), lost), (4, 2));
-        orders.iter().for_each(|_| queue.finish(line.len()));
+        assert!(begun.elapsed() >= Duration::from_millis(20), "{:?}", begun.elapsed());
+        // Were each to wait, this would take a day.
+        (0..1000).for_each(|_| queue.settle(Duration::from_secs(100)));
+        let Batch { orders, lost, ends } = queue.take();
+        assert_eq!((orders.len(), lost, ends), (4, 2, false));
+        orders.iter().for_each(|_| queue.finish(Some(line.len())));
         queue.line(line);
-        let (orders, lost) = queue.take();
+        let Batch { orders, lost, .. } = queue.take();
         assert_eq!((orders.len(), lost), (1, 0));
+    }
+
+    #[test]
+    fn what_waits_besides_lines_has_a_limit() {
+        let queue = Queue::default();
+        let taken = (0..1000).filter(|_| queue.put(Order::Reopen).is_ok()).count();
+        assert_eq!(taken, ORDERS);
+        queue.take().orders.iter().for_each(|_| queue.finish(None));
+        assert!(queue.put(Order::Reopen).is_ok());
+        queue.take().orders.iter().for_each(|_| queue.finish(None));
+        queue.end(Duration::from_secs(100));
+        queue.line(b"late".to_vec());
+        assert!(queue.put(Order::Reopen).is_err());
+        let Batch { orders, ends, .. } = queue.take();
+        assert_eq!((orders.len(), ends), (0, true));
     }
 }

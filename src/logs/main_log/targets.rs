@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::queue::{Order, Queue};
+use super::queue::{Batch, Order, Queue};
 use super::{MainLogSpec, line};
 use crate::api::{Level, Notice};
 use crate::logs::sink::{FileSink, Syslog};
@@ -46,19 +46,19 @@ impl Targets {
     /// Does what is ordered, until it is told to end.
     pub(super) fn run(mut self, queue: &Queue) {
         loop {
-            let (orders, lost) = queue.take();
+            let Batch { orders, lost, ends } = queue.take();
             for order in orders {
-                let bytes = if let Order::Line(line) = &order { line.len() } else { 0 };
-                let ends = matches!(order, Order::End);
+                let line = if let Order::Line(line) = &order { Some(line.len()) } else { None };
                 self.obey(order);
-                queue.finish(bytes);
-                if ends {
-                    return;
-                }
+                queue.finish(line);
             }
             if lost > 0 {
                 let text = format!("the main log does not keep up: {lost} lines were lost before this one");
                 self.write(&line(&Notice::other(Level::Error, text)));
+                queue.finish(Some(0));
+            }
+            if ends {
+                return;
             }
         }
     }
@@ -73,7 +73,6 @@ impl Targets {
                 self.write(&line(&Notice::other(Level::Error, text)));
             }
             Order::Clear(told) => told(self.clear()),
-            Order::End => {}
         }
     }
 

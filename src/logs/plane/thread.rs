@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, PoisonError};
 
 use super::channel::{Channel, Outcome, Output};
@@ -71,7 +71,16 @@ impl Worker {
         let mut count = [0; 8];
         // Reset before looking, so that nothing is missed.
         let _ = rustix::io::read(&self.wake, &mut count);
-        while let Ok(command) = self.queue.try_recv() {
+        loop {
+            let command = match self.queue.try_recv() {
+                Ok(command) => command,
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => {
+                    let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
+                    ids.into_iter().for_each(|id| self.drain(id));
+                    return false;
+                }
+            };
             match command {
                 Command::Open { id, fd, log } => self.open(id, fd, log),
                 Command::Drain { ids, token } => {
@@ -83,14 +92,8 @@ impl Worker {
                     let result = paths.iter().try_for_each(|path| self.clear(path));
                     (self.notify)(PlaneEvent::Cleared(token, result));
                 }
-                Command::Stop => {
-                    let ids: Vec<ChannelId> = self.channels.keys().copied().collect();
-                    ids.into_iter().for_each(|id| self.drain(id));
-                    return false;
-                }
             }
         }
-        true
     }
 
     fn open(&mut self, id: ChannelId, fd: OwnedFd, Prepared { spec, file }: Prepared) {
