@@ -144,8 +144,14 @@ fn what_is_configured_is_told_to_programs() {
         ] {
             assert_eq!(never[member], expected, "{subject:?} {member}: {never}");
         }
-        ctl(&daemon.home, "avail --jsonn")
-            .says(1, "Error: avail accepts no arguments\navail\t\t\tDisplay all configured processes\n");
+        let avail = "avail\t\t\tDisplay all configured processes\n";
+        ctl(&daemon.home, "avail x").says(1, &format!("Error: avail accepts no arguments\n{avail}"));
+        ctl(&daemon.home, "avail --jsonn").says(
+            1,
+            &format!(
+                "Error: avail accepts no argument '--jsonn'\n{avail}avail --json\t\tThe same as JSON, for programs\n"
+            ),
+        );
     }
 }
 
@@ -391,4 +397,41 @@ fn on_a_terminal_a_status_is_drawn_anew() {
         "\x1b[36mmerged     |\x1b[0m both\n\x1b[33mweb:web_00 |\x1b[0m one\n\x1b[33mweb:web_00 |\x1b[0m two\n\
          \x1b[33mweb:web_00 \x1b[31m!\x1b[0m oops\n"
     );
+}
+
+const SLOW_TO_STOP: &str = "[program:slow]\ncommand=/bin/sh -c \"trap '' TERM; echo x; while :; do sleep 1; done\"\nstartsecs=0\nstopwaitsecs=2\nstopasgroup=true\nkillasgroup=true\n";
+
+#[test]
+fn on_a_terminal_a_long_wait_is_told_of() {
+    for subject in DAEMONS {
+        let daemon = Daemon::start(subject, SLOW_TO_STOP);
+        for (command, said_so_far) in [("stop", "x\n"), ("restart --wait=30", "x\nx\n")] {
+            daemon.await_state("slow", "RUNNING");
+            daemon.await_log_of("slow", said_so_far);
+            let seen = on_a_terminal(&daemon.home, "30", &format!("{command} slow"));
+            let (progress, said) = seen.rsplit_once("\r\x1b[K").unwrap();
+            let first = progress.split("\x1b[K").next().unwrap();
+            assert_eq!(first, "\rwaiting for slow (STOPPING), 1 s", "{seen:?}");
+            assert!(said.starts_with("slow: stopped\n"), "{seen:?}");
+            if command == "stop" {
+                daemon.must("startProcess", json!(["slow"]));
+            }
+        }
+        ctl(&daemon.home, "pid slow").says(0, "<PID>\n");
+    }
+}
+
+#[test]
+fn a_shutdown_is_waited_for() {
+    for subject in DAEMONS {
+        let mut daemon = Daemon::start(subject, SLOW_TO_STOP);
+        daemon.await_log_of("slow", "x\n");
+        ctl(&daemon.home, "shutdown --wait=0.1")
+            .says(1, "Shut down\nERROR: supervisord has not ended within 0.1 s\n");
+        daemon.await_end();
+        let daemon = Daemon::start(subject, SLOW_TO_STOP);
+        daemon.await_log_of("slow", "x\n");
+        ctl(&daemon.home, "shutdown --wait=30").says(0, "Shut down\n");
+        ctl(&daemon.home, "pid").says(7, "unix://<DIR>/s no such file\n");
+    }
 }

@@ -53,6 +53,9 @@ impl From<Broken> for CallError {
     }
 }
 
+/// What is done while an answer does not come, and how often.
+pub type Waiting<'w> = (Duration, &'w mut dyn FnMut());
+
 /// Somebody who answers calls; tests bring their own.
 pub trait Rpc {
     /// Calls a method.
@@ -60,6 +63,20 @@ pub trait Rpc {
     /// # Errors
     /// See [`CallError`].
     fn call(&mut self, method: &str, params: Vec<Value>) -> Result<Value, CallError>;
+
+    /// The same; as long as the answer does not come, `waiting` is called every so often.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    fn call_waiting(
+        &mut self,
+        method: &str,
+        params: Vec<Value>,
+        waiting: Waiting<'_>,
+    ) -> Result<Value, CallError> {
+        let _ = waiting;
+        self.call(method, params)
+    }
 
     /// Where it is, for messages.
     fn url(&self) -> &str;
@@ -107,7 +124,7 @@ impl Client {
         format!("{line} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n{}", place.host(), self.authorization)
     }
 
-    fn exchange(&mut self, body: &str) -> Result<Answer, Broken> {
+    fn exchange(&mut self, body: &str, waiting: Option<Waiting<'_>>) -> Result<Answer, Broken> {
         let place = Place::parse(&self.url)?;
         let mut connection = match self.connection.take() {
             // A call is never sent twice: a connection that was closed meanwhile is found out before.
@@ -117,6 +134,11 @@ impl Client {
         let head = self.head(&place, "POST /RPC2");
         let rest = format!("Content-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         connection.send((head + &rest).as_bytes())?;
+        if let Some((interval, told)) = waiting {
+            while !connection.has_come(self.interrupts.as_deref(), interval)? {
+                told();
+            }
+        }
         let answer = connection.read(self.interrupts.as_deref(), self.patience, ANSWER_LIMIT)?;
         if answer.keeps() {
             self.connection = Some(connection);
@@ -129,19 +151,33 @@ fn authorization_of(username: &str, password: &str) -> String {
     format!("Authorization: Basic {}\r\n", BASE64.encode(format!("{username}:{password}")))
 }
 
+/// What one answer to a call says.
+fn result_of(answer: &Answer) -> Result<Value, CallError> {
+    match answer.head().map_or(0, |head| head.code) {
+        200 => match decode_response(answer.body()) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err((code, text))) => Err(CallError::Fault(code, text)),
+            Err(error) => Err(CallError::Other(format!("the answer cannot be read: {error}"))),
+        },
+        401 => Err(CallError::Unauthorized),
+        code => Err(CallError::Other(format!("the server answered HTTP {code}"))),
+    }
+}
+
 impl Rpc for Client {
     fn call(&mut self, method: &str, params: Vec<Value>) -> Result<Value, CallError> {
         let body = encode_call(&Call { method: method.to_owned(), params });
-        let answer = self.exchange(&body)?;
-        match answer.head().map_or(0, |head| head.code) {
-            200 => match decode_response(answer.body()) {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err((code, text))) => Err(CallError::Fault(code, text)),
-                Err(error) => Err(CallError::Other(format!("the answer cannot be read: {error}"))),
-            },
-            401 => Err(CallError::Unauthorized),
-            code => Err(CallError::Other(format!("the server answered HTTP {code}"))),
-        }
+        result_of(&self.exchange(&body, None)?)
+    }
+
+    fn call_waiting(
+        &mut self,
+        method: &str,
+        params: Vec<Value>,
+        waiting: Waiting<'_>,
+    ) -> Result<Value, CallError> {
+        let body = encode_call(&Call { method: method.to_owned(), params });
+        result_of(&self.exchange(&body, Some(waiting))?)
     }
 
     fn url(&self) -> &str {

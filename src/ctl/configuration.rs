@@ -1,9 +1,10 @@
 //! reread, update, add, remove, avail, reload, shutdown, version.
 
 use super::client::CallError;
-use super::flags::Told;
+use super::flags::{self, Told};
 use super::json;
 use super::session::{Session, exit, field, items, namespec, number, text};
+use super::waiting::{self, Patience};
 use crate::config::error::{Diagnostic, Severity, render};
 use crate::wire::xmlrpc::Value;
 
@@ -20,8 +21,12 @@ fn fail(session: &mut Session<'_>, line: std::fmt::Arguments<'_>) {
 }
 
 fn takes_nothing(session: &mut Session<'_>, words: &[&str], command: &str) -> bool {
-    if !words.is_empty() {
-        session.usage(&format!("{command} accepts no arguments"), command, exit::GENERIC);
+    if let Some(first) = words.first() {
+        let text = match first.strip_prefix("--").and(flags::of(command).next()) {
+            Some(_) => format!("{command} accepts no argument '{first}'"),
+            None => format!("{command} accepts no arguments"),
+        };
+        session.usage(&text, command, exit::GENERIC);
     }
     words.is_empty()
 }
@@ -239,11 +244,18 @@ pub(super) fn reload(session: &mut Session<'_>, words: &[&str]) {
 
 pub(super) fn shutdown(session: &mut Session<'_>, words: &[&str]) {
     const QUESTION: &str = "Really shut the remote supervisord process down y/N? ";
-    if !takes_nothing(session, words, "shutdown") || !session.is_sure(QUESTION) {
+    let told = Told::read("shutdown", words);
+    let Ok(patience) = Patience::among(session, &told) else { return };
+    if !takes_nothing(session, &told.words, "shutdown") || !session.is_sure(QUESTION) {
         return;
     }
     match session.call("shutdown", Vec::new()) {
-        Ok(_) => session.say(format_args!("Shut down")),
+        Ok(_) => {
+            session.say(format_args!("Shut down"));
+            if let Some(patience) = patience {
+                waiting::for_the_end(session, patience);
+            }
+        }
         Err(CallError::Fault(SHUTDOWN_STATE, _)) => {
             session.say(format_args!("ERROR: already shutting down"));
         }

@@ -164,6 +164,18 @@ impl Connection {
         Ok(!answer.is_whole())
     }
 
+    /// Waits so long for something to come; whether it has.
+    ///
+    /// # Errors
+    /// Ctrl-C.
+    pub fn has_come(&self, interrupts: Option<&Interrupts>, patience: Duration) -> Result<bool, Broken> {
+        match wait(&[self.as_fd()], interrupts, Some(patience))? {
+            Woken::Ready(_) => Ok(true),
+            Woken::Late => Ok(false),
+            Woken::Interrupted => Err(Broken::Interrupted),
+        }
+    }
+
     /// Waits for the whole answer. It may be long in coming (a program stops), but not pause.
     ///
     /// # Errors

@@ -80,6 +80,12 @@ pub trait Console {
     /// Whether what is printed may have colours.
     fn is_colourful(&self) -> bool;
 
+    /// Whether somebody sees what a command waits for.
+    fn shows_progress(&self) -> bool;
+
+    /// Shows what a command waits for, in place of what it waited for before; until something is printed, or nothing is shown.
+    fn progress(&mut self, text: Option<&str>);
+
     /// The screen on which it is printed; `None`: there is none, or none that can be drawn on.
     fn screen(&self) -> Option<Size>;
 }
@@ -91,6 +97,8 @@ pub struct Streams {
     /// Where somebody types on a terminal.
     editor: Option<Editor>,
     interrupts: Option<Rc<Interrupts>>,
+    /// The line that tells what a command waits for, where there is one.
+    waiting: Option<String>,
 }
 
 impl Streams {
@@ -138,12 +146,14 @@ impl Streams {
 
 impl Console for Streams {
     fn print(&mut self, text: &[u8]) -> io::Result<()> {
+        self.progress(None);
         let mut out = io::stdout().lock();
         out.write_all(text)?;
         out.flush()
     }
 
     fn complain(&mut self, text: &str) {
+        self.progress(None);
         // Where nobody listens to complaints, there are none.
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
@@ -234,6 +244,21 @@ impl Console for Streams {
     fn is_colourful(&self) -> bool {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         self.screen().is_some() && !unwanted
+    }
+
+    fn shows_progress(&self) -> bool {
+        !is_poor() && io::stderr().is_terminal()
+    }
+
+    fn progress(&mut self, text: Option<&str>) {
+        if self.waiting.as_deref() == text {
+            return;
+        }
+        self.waiting = text.map(str::to_owned);
+        // A line that goes on in the next one could not be taken back.
+        let columns = size(io::stderr().as_fd()).map_or(0, |size| size.columns.saturating_sub(1));
+        let line: String = text.unwrap_or_default().chars().take(columns).collect();
+        let _ = io::stderr().lock().write_all(format!("\r{line}\x1b[K").as_bytes());
     }
 
     fn screen(&self) -> Option<Size> {

@@ -27,8 +27,8 @@ pub const FLAGS: &[Flag] = &[
     Flag {
         word: "--wait=",
         value: "<secs>",
-        of: &["restart", "start", "stop"],
-        help: "Wait so many seconds at the most, and tell what became of each process",
+        of: &["restart", "shutdown", "start", "stop"],
+        help: "Wait so many seconds at the most, and tell what became of it",
     },
 ];
 

@@ -24,6 +24,7 @@ mod logs;
 mod merged;
 mod patterns;
 mod processes;
+mod progress;
 mod session;
 mod shell;
 mod source;

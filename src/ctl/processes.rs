@@ -82,11 +82,7 @@ fn begin(session: &mut Session<'_>, command: &str, words: &[&str], nobody: u8, v
     if told.words.is_empty() {
         return session.usage(&format!("{command} requires a process name"), command, nobody);
     }
-    let patience = match told.get("--wait=").map(|written| Patience::read(session, written)) {
-        Some(None) => return,
-        Some(patience) => patience,
-        None => None,
-    };
+    let Ok(patience) = Patience::among(session, &told) else { return };
     let names = expand(session, &told.words, exit::GENERIC);
     for verb in verbs {
         match patience {

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use super::client::{CallError, Rpc};
+use super::commands::{self, Listed};
 use super::console::{Console, Unanswered};
-use super::{commands, shell};
+use super::progress::{Progress, TICK};
+use super::{flags, shell};
 use crate::api::API_VERSION;
 use crate::wire::xmlrpc::Value;
 
@@ -44,6 +46,8 @@ pub struct Session<'r> {
     warnings: String,
     /// Ctrl-C came: nothing more is asked of the daemon by this command.
     interrupted: bool,
+    /// Somebody wrote a word with two dashes, right or wrong.
+    tried_flags: bool,
     /// The exit code; each problem assigns.
     pub code: u8,
 }
@@ -59,6 +63,7 @@ impl<'r> Session<'r> {
             out: String::new(),
             warnings: String::new(),
             interrupted: false,
+            tried_flags: false,
             code: 0,
         }
     }
@@ -73,6 +78,7 @@ impl<'r> Session<'r> {
         let end = line.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(line.len());
         let (name, rest) = line.split_at(end);
         let words: Vec<&str> = rest.split_whitespace().collect();
+        self.tried_flags = words.iter().any(|word| word.starts_with("--"));
         match commands::find(name) {
             Some(command) => (command.run)(self, &words),
             None if line.is_empty() => {}
@@ -166,7 +172,7 @@ impl<'r> Session<'r> {
             }
             self.flush();
             let again = self.interactive.then(|| params.clone());
-            match (self.rpc.call(&method, params), again) {
+            match (self.wait_for(&method, params), again) {
                 (Err(CallError::Unauthorized), Some(same)) => {
                     self.log_in()?;
                     params = same;
@@ -177,6 +183,24 @@ impl<'r> Session<'r> {
                 }
             }
         }
+    }
+
+    /// One call; what it waits for is shown to whoever sees it.
+    fn wait_for(&mut self, method: &str, params: Vec<Value>) -> Result<Value, CallError> {
+        if !self.console.shows_progress() {
+            return self.rpc.call(method, params);
+        }
+        let mut progress = Progress::new(self.rpc);
+        let (console, mut told) = (&mut *self.console, false);
+        let mut tell = || {
+            console.progress(Some(&progress.text()));
+            told = true;
+        };
+        let answer = self.rpc.call_waiting(method, params, (TICK, &mut tell));
+        if told {
+            self.console.progress(None);
+        }
+        answer
     }
 
     fn log_in(&mut self) -> Result<(), CallError> {
@@ -218,8 +242,10 @@ impl<'r> Session<'r> {
     /// The help of a command.
     pub(super) fn help(&mut self, command: &str) {
         if let Some(command) = commands::find(command) {
-            // As Supervisor has it: who has mistyped does not ask for more than that.
-            self.say(format_args!("{}", command.help));
+            // As Supervisor has it, unless more than that was tried.
+            let ours = self.tried_flags || command.listed == Listed::More;
+            let flags = if ours { flags::help(command.name) } else { String::new() };
+            self.say(format_args!("{}{flags}", command.help));
         }
     }
 

@@ -101,6 +101,14 @@ impl Console for Desk {
         false
     }
 
+    fn shows_progress(&self) -> bool {
+        true
+    }
+
+    fn progress(&mut self, text: Option<&str>) {
+        self.seen.push_str(text.unwrap_or_default());
+    }
+
     fn screen(&self) -> Option<Size> {
         None
     }

@@ -1,9 +1,11 @@
-//! `--wait=SECS`: start, stop and restart that wait so long and no longer, and tell what became of each process.
+//! `--wait=SECS`: start, stop, restart and shutdown that wait so long and no longer, and tell what became of it.
 
 use std::time::{Duration, Instant};
 
 use super::client::CallError;
+use super::flags::Told;
 use super::processes::{STOP, Verb, is_group, no_group, outcome, shown};
+use super::progress::{TICK, told};
 use super::session::{Session, exit, field, items, namespec, number, text};
 use crate::api::ProcessState;
 use crate::system::interrupt::Woken;
@@ -29,21 +31,67 @@ pub(super) struct Patience<'w> {
 }
 
 impl<'w> Patience<'w> {
-    /// Reads the value of `--wait=`; says so if it is none.
-    pub(super) fn read(session: &mut Session<'_>, written: &'w str) -> Option<Self> {
-        let time = written.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        if time.is_none() {
-            session.say(format_args!("Error: bad argument --wait={written}; use a number of seconds"));
-            session.code = exit::GENERIC;
+    /// What `--wait=` says, if it was given.
+    ///
+    /// # Errors
+    /// It is no time, which was said.
+    pub(super) fn among(session: &mut Session<'_>, told: &Told<'w>) -> Result<Option<Self>, ()> {
+        let Some(written) = told.get("--wait=") else { return Ok(None) };
+        match written.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+            Some(time) => Ok(Some(Self { time, written })),
+            None => {
+                session.say(format_args!("Error: bad argument --wait={written}; use a number of seconds"));
+                session.code = exit::GENERIC;
+                Err(())
+            }
         }
-        time.map(|time| Self { time, written })
     }
+
+    /// Whether the time is over, for a wait that has begun then.
+    fn is_over(self, began: Instant) -> bool {
+        began.elapsed() >= self.time
+    }
+}
+
+/// Waits until nobody answers any more.
+pub(super) fn for_the_end(session: &mut Session<'_>, patience: Patience<'_>) {
+    let began = Instant::now();
+    loop {
+        match session.call("getState", Vec::new()) {
+            Err(CallError::NoFile | CallError::Refused) => break,
+            Err(CallError::Interrupted) => return,
+            // It is about to end, and says so or does not.
+            Ok(_) | Err(_) => {}
+        }
+        if patience.is_over(began) {
+            session.say(format_args!("ERROR: supervisord has not ended within {} s", patience.written));
+            session.code = exit::GENERIC;
+            return;
+        }
+        if !pause(session, began, &[]) {
+            return;
+        }
+    }
+    session.console.progress(None);
+}
+
+/// A moment between two looks; who sees it is told for whom it is. False after Ctrl-C.
+fn pause(session: &mut Session<'_>, began: Instant, infos: &[&Value]) -> bool {
+    if began.elapsed() >= TICK && session.console.shows_progress() {
+        session.flush();
+        session.console.progress(Some(&told(infos, began.elapsed())));
+    }
+    match session.console.rest(&[], Some(GLANCE)) {
+        Ok(Woken::Late | Woken::Ready(_)) => return true,
+        Ok(Woken::Interrupted) => session.interrupt(),
+        Err(error) => session.problem(&CallError::Other(error.to_string())),
+    }
+    false
 }
 
 /// Asks for everything at once, and then looks how it goes.
 pub(super) fn run(session: &mut Session<'_>, verb: &Verb, names: &[String], patience: Patience<'_>) {
-    // A time that no clock can tell is no bound.
-    let deadline = Instant::now().checked_add(patience.time);
+    let began = Instant::now();
     let mut open: Vec<String> = Vec::new();
     if names.iter().any(|name| name == "all") {
         let answer = session.call(verb.all, vec![Value::Bool(false)]);
@@ -65,13 +113,12 @@ pub(super) fn run(session: &mut Session<'_>, verb: &Verb, names: &[String], pati
         if open.is_empty() {
             return;
         }
-        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if patience.is_over(began) {
             return late(session, verb, &infos, &open, patience);
         }
-        match session.console.rest(&[], Some(GLANCE)) {
-            Ok(Woken::Late | Woken::Ready(_)) => {}
-            Ok(Woken::Interrupted) => return session.interrupt(),
-            Err(error) => return session.problem(&CallError::Other(error.to_string())),
+        let waited_for = infos.iter().filter(|info| open.iter().any(|name| is_called(info, name)));
+        if !pause(session, began, &waited_for.collect::<Vec<_>>()) {
+            return;
         }
     }
 }
