@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::connection::{Broken, Connection, Place};
+use super::connection::{Broken, CONNECT_PATIENCE, Connection, Place};
 use super::http::{Answer, Malformed};
 use crate::system::interrupt::Interrupts;
 use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
@@ -129,7 +129,7 @@ impl Client {
         let mut connection = match self.connection.take() {
             // A call is never sent twice: a connection that was closed meanwhile is found out before.
             Some(kept) if kept.is_quiet() => kept,
-            _ => Connection::open(&place)?,
+            _ => Connection::open(&place, self.patience.unwrap_or(CONNECT_PATIENCE))?,
         };
         let head = self.head(&place, "POST /RPC2");
         let rest = format!("Content-Type: text/xml\r\nContent-Length: {}\r\n\r\n{body}", body.len());
@@ -209,7 +209,7 @@ impl Rpc for Client {
 
     fn follow(&self, path: &str) -> Result<Tail, Broken> {
         let place = Place::parse(&self.url)?;
-        let mut connection = Connection::open(&place)?;
+        let mut connection = Connection::open(&place, CONNECT_PATIENCE)?;
         connection.send((self.head(&place, &format!("GET {path}")) + "\r\n").as_bytes())?;
         Ok(Tail { connection, answer: Answer::default() })
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::http::{Answer, Malformed};
 use crate::system::interrupt::{Interrupts, Woken, wait};
 
 /// How long a connection may take to be made.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a server may take nothing of a request.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
@@ -100,10 +100,10 @@ impl Connection {
     ///
     /// # Errors
     /// Nobody listens, or nobody answers in time.
-    pub fn open(place: &Place) -> Result<Self, Broken> {
+    pub fn open(place: &Place, patience: Duration) -> Result<Self, Broken> {
         let socket = match place {
-            Place::Unix(path) => Socket::Unix(connect_unix(path)?),
-            Place::Tcp { address, .. } => Socket::Tcp(connect_tcp(address)?),
+            Place::Unix(path) => Socket::Unix(connect_unix(path, patience)?),
+            Place::Tcp { address, .. } => Socket::Tcp(connect_tcp(address, patience)?),
         };
         Ok(Self { socket })
     }
@@ -208,23 +208,24 @@ impl AsFd for Connection {
 }
 
 /// A full backlog makes a connect wait, for as long as the socket may wait to send.
-fn connect_unix(path: &str) -> io::Result<UnixStream> {
+fn connect_unix(path: &str, patience: Duration) -> io::Result<UnixStream> {
     let address = UnixAddr::new(path)?;
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-    let seconds = |patience: Duration| TimeVal::seconds(patience.as_secs().try_into().unwrap_or(i64::MAX));
-    setsockopt(&socket, sockopt::SendTimeout, &seconds(CONNECT_PATIENCE))?;
-    connect(std::os::fd::AsRawFd::as_raw_fd(&socket), &address).map_err(|error| match error {
+    let limit =
+        |patience: Duration| TimeVal::milliseconds(patience.as_millis().try_into().unwrap_or(i64::MAX));
+    setsockopt(&socket, sockopt::SendTimeout, &limit(patience))?;
+    connect(socket.as_raw_fd(), &address).map_err(|error| match error {
         nix::errno::Errno::EAGAIN => io::ErrorKind::TimedOut.into(),
         other => io::Error::from(other),
     })?;
-    setsockopt(&socket, sockopt::SendTimeout, &seconds(WRITE_PATIENCE))?;
+    setsockopt(&socket, sockopt::SendTimeout, &limit(WRITE_PATIENCE))?;
     Ok(UnixStream::from(socket))
 }
 
-fn connect_tcp(address: &str) -> io::Result<TcpStream> {
+fn connect_tcp(address: &str, patience: Duration) -> io::Result<TcpStream> {
     let mut last = io::Error::other(format!("{address} has no address"));
     for address in address.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&address, CONNECT_PATIENCE) {
+        match TcpStream::connect_timeout(&address, patience) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
                 socket.set_write_timeout(Some(WRITE_PATIENCE))?;
@@ -240,7 +241,28 @@ fn connect_tcp(address: &str) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use nix::sys::socket::{Backlog, bind, listen};
+
     use super::*;
+
+    #[test]
+    fn a_server_that_takes_nobody_in_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s").to_str().unwrap().to_owned();
+        let server = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        bind(server.as_raw_fd(), &UnixAddr::new(path.as_str()).unwrap()).unwrap();
+        listen(&server, Backlog::new(0).unwrap()).unwrap();
+        let place = Place::Unix(path);
+        let mut waiting = Vec::new();
+        let refusal = loop {
+            match Connection::open(&place, Duration::from_millis(20)) {
+                Ok(connection) if waiting.len() < 8 => waiting.push(connection),
+                Ok(_) => panic!("everybody is taken in"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refusal, Broken::Io(error) if error.kind() == io::ErrorKind::TimedOut));
+    }
 
     #[test]
     fn a_url_is_a_place() {

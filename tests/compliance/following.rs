@@ -5,10 +5,11 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 
 use crate::support::talk::Talk;
-use crate::support::{Daemon, Subject};
+use crate::support::{Daemon, Subject, free_port};
 
 compliance!(
     a_log_is_followed_until_ctrl_c,
+    a_log_is_followed_over_tcp_with_a_password,
     a_log_that_is_not_there_is_not_followed,
     a_daemon_that_ends_ends_what_is_followed,
     ctrl_c_leaves_a_log_and_not_the_shell,
@@ -58,6 +59,32 @@ fn a_log_is_followed_until_ctrl_c(subject: Subject) {
         talk.shows("INFO spawned: 'off' with pid ");
         talk.shows("INFO success: off entered RUNNING state, process has stayed up for > than 0 seconds (startsecs)\n");
         interrupt(talk, subject);
+    }
+}
+
+/// CTL-48, CTL-52, CLI-61.
+fn a_log_is_followed_over_tcp_with_a_password(subject: Subject) {
+    for whose in [Subject::Theirs, Subject::Ours] {
+        let port = free_port();
+        let server = format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=me\npassword=secret\n");
+        let daemon =
+            Daemon::start(whose, &format!("{server}[program:x]\ncommand=%(here)s/puppet\nstartsecs=0\n"));
+        daemon.await_state("x", "RUNNING");
+        daemon.tell("x", "echo one");
+        daemon.await_log_of("x", "one\n");
+        let url = format!("http://127.0.0.1:{port}");
+        let mut talk =
+            Talk::over_pipes(control(&daemon, subject, &format!("-s {url} -u me -p secret tail -f x")));
+        talk.shows(&format!("{PRESS}one\n"));
+        interrupt(talk, subject);
+        let mut talk =
+            Talk::over_pipes(control(&daemon, subject, &format!("-s {url}/path -u me -p secret fg x")));
+        talk.shows(&format!("{PRESS}"));
+        talk.types("echo t''wo\n");
+        talk.shows("two\n");
+        let told = daemon.home.ctl_of(subject, &format!("-s {url} -u me -p wrong tail -f x"));
+        assert_eq!(told.code, Some(1), "{told:?}");
+        assert!(told.stdout.starts_with("Server requires authentication\n"), "{told:?}");
     }
 }
 

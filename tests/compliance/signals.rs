@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Daemon, Home, Subject, eventually, so};
+use crate::support::{Daemon, Home, Subject, eventually, free_port, so};
 
 compliance!(
     term_int_and_quit_end_it,
@@ -215,11 +215,6 @@ fn without_the_interface_there_are_no_methods(subject: Subject) {
                  (see sample.conf).\n";
     daemon.ctl("status").says(4, sorry);
     daemon.ctl("pid").says(3, sorry);
-}
-
-/// A port that nobody has, at this moment.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// OPT-6, CLI-61, SIG-19.

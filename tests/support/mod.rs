@@ -52,3 +52,8 @@ pub fn so(holds: bool, seen: impl Into<String>) -> Result<(), String> {
 pub fn skipped(why: &str) {
     eprintln!("skipped: {why}");
 }
+
+/// A port that nobody has, at this moment.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
