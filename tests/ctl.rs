@@ -190,7 +190,8 @@ fn a_wait_ends_and_tells_what_became_of_each() {
             2,
             "Error: start requires a process name\nstart <name>\t\tStart a process\n\
              start <gname>:*\t\tStart all processes in a group\n\
-             start <name> <name>\tStart multiple processes or groups\nstart all\t\tStart all processes\n",
+             start <name> <name>\tStart multiple processes or groups\nstart all\t\tStart all processes\n\
+             start --wait=<secs>\t\tWait so many seconds at the most, and tell what became of it\n",
         );
     }
 }

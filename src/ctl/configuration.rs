@@ -250,20 +250,18 @@ pub(super) fn shutdown(session: &mut Session<'_>, words: &[&str]) {
         return;
     }
     match session.call("shutdown", Vec::new()) {
-        Ok(_) => {
-            session.say(format_args!("Shut down"));
-            if let Some(patience) = patience {
-                waiting::for_the_end(session, patience);
-            }
-        }
+        Ok(_) => session.say(format_args!("Shut down")),
         Err(CallError::Fault(SHUTDOWN_STATE, _)) => {
             session.say(format_args!("ERROR: already shutting down"));
         }
         Err(error @ (CallError::Refused | CallError::NoFile)) => {
             let url = session.rpc.url().to_owned();
-            fail(session, format_args!("ERROR: {url} {error} (already shut down?)"));
+            return fail(session, format_args!("ERROR: {url} {error} (already shut down?)"));
         }
-        Err(error) => session.problem(&error),
+        Err(error) => return session.problem(&error),
+    }
+    if let Some(patience) = patience {
+        waiting::for_the_end(session, patience);
     }
 }
 

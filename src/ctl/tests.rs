@@ -189,6 +189,10 @@ fn a_daemon_that_is_not_there_is_told_of_once() {
     assert_eq!(run("status", &gone), ("unix:///s no such file\n".to_owned(), 4));
     let shut = "ERROR: unix:///s no such file (already shut down?)\n".to_owned();
     assert_eq!(run("shutdown", &gone), (shut, 1));
+    let going = [("shutdown", Err(CallError::Fault(6, String::new()))), ("getState", Ok(Value::Int(0)))];
+    let (already, late) = ("ERROR: already shutting down\n", "ERROR: supervisord has not ended within 0 s\n");
+    assert_eq!(run("shutdown", &going), (already.to_owned(), 0));
+    assert_eq!(run("shutdown --wait=0", &going), (format!("{already}{late}"), 1), "waited for all the same");
     assert_eq!(run("bogus it", &gone), ("*** Unknown syntax: bogus it\n".to_owned(), 1));
 }
 

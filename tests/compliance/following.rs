@@ -79,7 +79,7 @@ fn a_log_is_followed_over_tcp_with_a_password(subject: Subject) {
         interrupt(talk, subject);
         let mut talk =
             Talk::over_pipes(control(&daemon, subject, &format!("-s {url}/path -u me -p secret fg x")));
-        talk.shows(&format!("{PRESS}"));
+        talk.shows(PRESS);
         talk.types("echo t''wo\n");
         talk.shows("two\n");
         let told = daemon.home.ctl_of(subject, &format!("-s {url} -u me -p wrong tail -f x"));
