@@ -58,6 +58,7 @@ pub const SUPERVISORD: &[Opt] = &[
         "read the configuration, say what would go wrong, and exit: 0 nothing, 1 warnings, 2 errors",
     ),
     valued(None, "format", "FORMAT", "how --check tells it: text, or json for programs"),
+    flag(None, "password-hash", "read a password, print a salted hash of it for the configuration, and exit"),
     valued(None, "profile_options", "OPTIONS", "accepted and ignored: the Python profiler"),
 ];
 

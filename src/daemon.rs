@@ -1,7 +1,7 @@
 //! The composition root: arguments → configuration → sockets → loop. The only file that knows every room.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::cli;
 use crate::config::load::{self, Loaded, Overrides};
-use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec};
+use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec, bare};
 use crate::config::{check, error, waiting};
 use crate::control;
 use crate::control::http::Listener;
+use crate::control::http::auth;
 use crate::control::http::bind::{SocketFile, bind};
 use crate::control::xmlrpc::Interface;
 use crate::engine::{Errand, Input, ProcessId};
@@ -28,6 +29,7 @@ use crate::runtime::signals::Signals;
 use crate::system::cgroup::{NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
+use crate::system::terminal::Hidden;
 use crate::system::{clock, daemonize, files, user};
 use crate::systemd::notify::ServiceManager;
 
@@ -85,6 +87,11 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
                 say(&mut io::stdout(), crate::api::VERSION);
                 return Ok(ExitCode::SUCCESS);
             }
+            "password-hash" => {
+                let hash = password_hash().map_err(|error| usage_error(program, &error.to_string()))?;
+                say(&mut io::stdout(), &hash);
+                return Ok(ExitCode::SUCCESS);
+            }
             _ => {}
         }
     }
@@ -115,6 +122,25 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
             return Ok(ExitCode::SUCCESS);
         }
     }
+}
+
+/// `--password-hash`: a salted hash of the line that is typed or piped in.
+fn password_hash() -> io::Result<String> {
+    let stdin = io::stdin();
+    let hidden = if stdin.is_terminal() { Some(Hidden::open()?) } else { None };
+    if hidden.is_some() {
+        let _ = io::stderr().write_all(b"Password: ");
+    }
+    let mut line = String::new();
+    stdin.read_line(&mut line)?;
+    if hidden.is_some() {
+        let _ = io::stderr().write_all(b"\n");
+    }
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    if password.is_empty() {
+        return Err(io::Error::other("there is no password on standard input"));
+    }
+    Ok(auth::hash(password)?.to_string())
 }
 
 /// `--check`: tells what would go wrong, and starts nothing.
@@ -385,10 +411,11 @@ fn server_url(servers: &[ServerSpec]) -> Option<String> {
     });
     let inet = || {
         servers.iter().find_map(|server| match &server.address {
-            ServerAddress::Inet { host, port } => {
-                let host = if host.is_empty() { "localhost" } else { host };
-                Some(format!("http://{host}:{port}"))
-            }
+            ServerAddress::Inet { host, port } => Some(match host.as_str() {
+                "" => format!("http://localhost:{port}"),
+                host if host.contains(':') => format!("http://[{}]:{port}", bare(host)),
+                host => format!("http://{host}:{port}"),
+            }),
             ServerAddress::Unix { .. } => None,
         })
     };
@@ -451,7 +478,9 @@ fn loops(
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();
     let (close, closed) = oneshot::channel();
-    let control = control::thread::start(listeners, interface, opened, closed)?;
+    let warned = Arc::clone(&log);
+    let warn = Arc::new(move |line| warned.line(Level::Warn, line));
+    let control = control::thread::start(listeners, interface, warn, opened, closed)?;
     // A control thread that is gone has said why.
     let serve = Box::new(move || {
         let _ = open.send(());

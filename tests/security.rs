@@ -3,9 +3,15 @@
 
 mod support;
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+
 use serde_json::json;
+use supervisord::wire::xmlrpc::{Call, encode_call};
 use support::pattern::assert_like;
-use support::{Daemon, Home, Subject};
+use support::{Daemon, Home, Subject, eventually};
 
 const PROGRAM: &str = "[program:x]\ncommand=/bin/cat\nautostart=false\nstartsecs=0\n";
 
@@ -61,4 +67,156 @@ fn a_server_that_is_read_only_changes_nothing() {
     let expected = format!("[{{\"faultCode\": 30, \"faultString\": \"FAILED: {refused}\"}}, \"3.0\"]");
     daemon.answers("system.multicall", calls, &expected);
     assert_eq!(daemon.wishes(), Vec::<String>::new());
+}
+
+/// A port that nobody uses.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Posts a call with these headers, and gives the status and the answer.
+fn post(mut stream: impl Read + Write, headers: &str, method: &str) -> (u16, String) {
+    let document = encode_call(&Call { method: format!("supervisor.{method}"), params: vec![] });
+    let length = document.len();
+    let head =
+        format!("POST /RPC2 HTTP/1.1\r\n{headers}Connection: close\r\nContent-Length: {length}\r\n\r\n");
+    stream.write_all((head + &document).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer[9..12].parse().unwrap(), answer)
+}
+
+#[test]
+fn a_server_that_everybody_reaches_needs_a_password_or_a_word() {
+    let port = free_port();
+    for address in [format!("*:{port}"), port.to_string(), format!("0.0.0.0:{port}"), format!("[::]:{port}")]
+    {
+        let home = Home::with(Subject::Ours, &format!("[inet_http_server]\nport={address}\n"));
+        let told = home.supervisord(&["-n", "-c", "supervisord.conf"]);
+        assert_eq!((told.code, told.stdout.as_str()), (Some(2), ""), "{told:?}");
+        for part in [
+            "[inet_http_server] would let everybody who can reach this machine run programs",
+            "insecure=true",
+        ] {
+            assert!(told.stderr.contains(part), "{told:?}");
+        }
+        assert_eq!(home.files(), ["puppet", "supervisord.conf"]);
+    }
+    let address = format!("port=*:{port}\n");
+    for (more, warned) in [("insecure=true\n", true), ("username=me\npassword=secret\n", false)] {
+        let daemon = start(&format!("[inet_http_server]\n{address}{more}"));
+        let line = "CRIT Server 'inet_http_server' running without any HTTP authentication checking";
+        assert_eq!(daemon.log().iter().any(|found| found == line), warned, "{:#?}", daemon.log());
+    }
+}
+
+#[test]
+fn a_salted_hash_is_made_and_lets_in() {
+    let home = Home::new(Subject::Ours);
+    let mut make = home.command(Subject::Ours, "supervisord", &["--password-hash"]);
+    home.write("password", "se:cret \u{e9}\n");
+    make.stdin(fs::File::open(home.path("password")).unwrap());
+    let made = home.run(make);
+    assert!(made.code == Some(0) && made.stdout.starts_with("$pbkdf2-sha256$i=600000$"), "{made:?}");
+    home.configure(&format!(
+        "[unix_http_server]\nusername=me\npassword={}[supervisorctl]\nusername=me\npassword=se:cret \u{e9}\n",
+        made.stdout
+    ));
+    let daemon = Daemon::start_in(home, &[]);
+    daemon.home.ctl("reread").says(0, "No config updates to processes\n");
+    let wrong = [made.stdout.trim(), ""];
+    for password in wrong {
+        let args = ["-c", "supervisord.conf", "-u", "me", "-p", password, "pid"];
+        let told = daemon.home.run(daemon.home.command(Subject::Ours, "supervisorctl", &args));
+        assert!(told.code != Some(0) && told.stdout.contains("Server requires authentication"), "{told:?}");
+    }
+    daemon.home.write("empty", "");
+    let mut make = daemon.home.command(Subject::Ours, "supervisord", &["--password-hash"]);
+    make.stdin(fs::File::open(daemon.home.path("empty")).unwrap());
+    assert_eq!(daemon.home.run(make).code, Some(2));
+    let broken =
+        Home::with(Subject::Ours, "[unix_http_server]\nusername=me\npassword=$pbkdf2-sha256$i=1$x\n");
+    let told = broken.supervisord(&["-n", "-c", "supervisord.conf"]);
+    assert!(
+        told.code == Some(2) && told.stderr.contains("begins like a salted hash, and is none"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_a_stranger_makes_a_browser_ask_is_refused() {
+    let port = free_port();
+    let daemon = start(&format!("[inet_http_server]\nport=127.0.0.1:{port}\nhosts=box.example\n{PROGRAM}"));
+    let tcp = |headers: &str| post(TcpStream::connect(("127.0.0.1", port)).unwrap(), headers, "getState");
+    let unix = |headers: &str| post(UnixStream::connect(daemon.socket()).unwrap(), headers, "getState");
+    for headers in [
+        "",
+        "Host: localhost\r\n",
+        "Host: box.example\r\n",
+        &format!("Host: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"),
+        "Host: 127.0.0.1\r\nOrigin: https://box.example\r\n",
+        "Host: 127.0.0.1\r\nOrigin: https://elsewhere.example\r\nSec-Fetch-Site: same-origin\r\n",
+    ] {
+        assert_eq!(tcp(headers).0, 200, "{headers}");
+    }
+    for headers in [
+        "Host: elsewhere.example\r\n",
+        "Host: elsewhere.example\r\nOrigin: http://elsewhere.example\r\nSec-Fetch-Site: same-origin\r\n",
+        "Host: 127.0.0.1\r\nOrigin: https://elsewhere.example\r\n",
+        "Host: 127.0.0.1\r\nOrigin: null\r\n",
+        "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\n",
+    ] {
+        let (code, answer) = tcp(headers);
+        assert!(code == 403 && answer.contains("hosts="), "{headers}: {answer}");
+    }
+    // No name leads to a unix socket, but a proxy may.
+    assert_eq!(unix("Host: elsewhere.example\r\n").0, 200);
+    assert_eq!(unix("Host: x\r\nOrigin: https://elsewhere.example\r\n").0, 403);
+    // What only looks is not asked where it comes from.
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET /ok.html HTTP/1.0\r\nHost: elsewhere.example\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+}
+
+#[test]
+fn a_server_with_a_password_may_have_any_name() {
+    let port = free_port();
+    let daemon = start(&format!("[inet_http_server]\nport=127.0.0.1:{port}\nusername=me\npassword=secret\n"));
+    let tcp = |headers: &str| post(TcpStream::connect(("127.0.0.1", port)).unwrap(), headers, "getState").0;
+    let proved = "Authorization: Basic bWU6c2VjcmV0\r\n";
+    assert_eq!(tcp(&format!("Host: elsewhere.example\r\n{proved}")), 200);
+    assert_eq!(tcp("Host: elsewhere.example\r\n"), 401);
+    let wrong = "Authorization: Basic bWU6d3Jvbmc=\r\n";
+    assert_eq!(tcp(wrong), 401);
+    assert_eq!(tcp(&format!("Host: box\r\nOrigin: http://elsewhere.example\r\n{proved}")), 403);
+    // Whoever says nothing does not guess.
+    let refused = eventually("a line about the wrong password", || {
+        let found: Vec<String> = daemon.log().into_iter().filter(|line| line.contains("wrong")).collect();
+        if found.is_empty() { Err(daemon.log().join("\n")) } else { Ok(found) }
+    });
+    assert_eq!(refused.len(), 1, "{refused:#?}");
+    assert_like(&refused[0], "WARN wrong user name or password from 127.0.0.1:<N> over TCP", "who guesses");
+}
+
+#[test]
+fn programs_may_call_a_server_that_is_open_on_purpose_by_any_name() {
+    let port = free_port();
+    let _daemon = start(&format!("[inet_http_server]\nport=*:{port}\ninsecure=true\n"));
+    let tcp = |headers: &str| post(TcpStream::connect(("127.0.0.1", port)).unwrap(), headers, "getState").0;
+    assert_eq!(tcp("Host: worker:9001\r\n"), 200);
+    assert_eq!(tcp("Host: worker:9001\r\nOrigin: http://worker:9001\r\n"), 403);
+}
+
+#[test]
+fn servers_listen_on_ipv6() {
+    let Ok(free) = TcpListener::bind("[::1]:0") else { return };
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let daemon = start(&format!(
+        "[inet_http_server]\nport=[::1]:{port}\n[supervisorctl]\nserverurl=http://[::1]:{port}\n{PROGRAM}"
+    ));
+    daemon.home.ctl("start x").says(0, "x: started\n");
+    assert_like(&daemon.wishes()[0], "start of 'x' requested by [::1]:<N> over TCP", "who asked");
 }

@@ -7,9 +7,9 @@ use super::expand::Value;
 use super::load::{COMMAND_LINE, Context, Overrides};
 use super::reader::Reader;
 use super::section::Section;
-use super::spec::{Credentials, CtlSpec, DaemonSpec, ServerAddress, ServerSpec};
+use super::spec::{CtlSpec, DaemonSpec};
 use super::value::Owner;
-use super::{environment, ini, value};
+use super::{environment, ini, server, value};
 use crate::api::Level;
 
 pub(super) fn read(context: &mut Context<'_>, overrides: &Overrides) -> DaemonSpec {
@@ -35,7 +35,7 @@ pub(super) fn read(context: &mut Context<'_>, overrides: &Overrides) -> DaemonSp
     for (name, text) in &spec.environment {
         context.names.insert(format!("ENV_{name}"), Value::Text(text.clone()));
     }
-    spec.servers = servers(context);
+    spec.servers = server::read(context);
     spec.rpcinterface = interfaces(context);
     spec
 }
@@ -82,49 +82,6 @@ fn environment(reader: &mut Reader<'_, '_>) -> BTreeMap<String, String> {
     pairs.and_then(|pairs| reader.good(key, pairs)).unwrap_or_default()
 }
 
-fn servers(context: &mut Context<'_>) -> Vec<ServerSpec> {
-    let mut servers = Vec::new();
-    for section in context.sections_named("inet_http_server") {
-        let mut reader = Reader::without_here(context, &section);
-        if section.get("port").is_none() {
-            reader.fail("port", format!("section [{}] has no port value", section.name));
-        }
-        let address = reader.parse("port", ServerAddress::Inet { host: String::new(), port: 0 }, inet);
-        let auth = credentials(&mut reader);
-        let readonly = reader.boolean("readonly", false);
-        servers.push(ServerSpec { section: section.name.clone(), address, auth, readonly });
-    }
-    for section in context.sections_named("unix_http_server") {
-        let mut reader = Reader::new(context, &section);
-        if section.get("file").is_none() {
-            reader.fail("file", format!("section [{}] has no file value", section.name));
-        }
-        let path = socket_file(&mut reader);
-        let mut reader = Reader::without_here(context, &section);
-        let mode = reader.parse("chmod", 0o700, |text| {
-            value::octal(text).map_err(|_| format!("Invalid chmod value {text}"))
-        });
-        let owner = owner(&mut reader, "chown", "Invalid sockchown value");
-        let (uid, gid) = owner.map_or((None, None), |(uid, gid)| (Some(uid), gid));
-        let auth = credentials(&mut reader);
-        let readonly = reader.boolean("readonly", false);
-        let address = ServerAddress::Unix { path, mode, uid, gid };
-        servers.push(ServerSpec { section: section.name.clone(), address, auth, readonly });
-    }
-    servers
-}
-
-/// Where a socket is to appear. Supervisor finds out that the directory is missing when it binds.
-fn socket_file(reader: &mut Reader<'_, '_>) -> PathBuf {
-    let text = reader.text("file").unwrap_or_default();
-    let path = reader.absolute(Path::new(&reader.home(text.trim())));
-    if path.parent().is_some_and(|directory| !reader.context.machine.is_dir(directory)) {
-        let problem = format!("The directory named as part of the path {text} does not exist");
-        reader.fail("file", problem);
-    }
-    path
-}
-
 /// The factory that Supervisor's main interface has; the only one that can be had without Python.
 const MAIN_INTERFACE: &str = "supervisor.rpcinterface:make_main_rpcinterface";
 
@@ -165,34 +122,6 @@ fn python_code(context: &mut Context<'_>, kind: &str, key: &str, instead: impl F
 pub(super) fn owner(reader: &mut Reader<'_, '_>, key: &str, complaint: &str) -> Option<Owner> {
     let machine = reader.context.machine;
     reader.parsed(key, |text| value::owner(machine, text).ok_or_else(|| format!("{complaint} {text}")))
-}
-
-fn credentials(reader: &mut Reader<'_, '_>) -> Option<Credentials> {
-    let (username, password) = (reader.text("username"), reader.text("password"));
-    if username.is_some() != password.is_some() {
-        let problem = format!(
-            "Section [{}] contains incomplete authentication: If a username or a password is specified, both the \
-             username and password must be specified",
-            reader.section.name
-        );
-        reader.fail("username", problem);
-    }
-    let username = username.filter(|name| !name.is_empty())?;
-    Some(Credentials { username, password: password? })
-}
-
-/// `port`, `:port`, `*:port` or `host:port`.
-fn inet(text: &str) -> Result<ServerAddress, String> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((_, "")) => return Err("no port number specified in ''".to_owned()),
-        Some((host, port)) => (host.to_lowercase(), value::port(port)?),
-        None => {
-            let port =
-                value::port(text).map_err(|_| format!("not a valid port number: {} ", value::repr(text)))?;
-            (String::new(), port)
-        }
-    };
-    Ok(ServerAddress::Inet { host: if host == "*" { String::new() } else { host }, port })
 }
 
 pub(super) fn read_ctl(context: &mut Context<'_>) -> CtlSpec {

@@ -15,6 +15,11 @@ fn by_problem(section: &str, option: &str, problem: &str) -> Option<&'static str
     if problem.contains("no section headers") {
         return Some("begin with a section, whose name stands in square brackets: [supervisord]");
     }
+    if problem.contains("would let everybody") {
+        return Some(
+            "set username and password, or listen on 127.0.0.1; with insecure=true it is done all the same",
+        );
+    }
     if problem.contains("is badly formatted") {
         let log = matches!(option, "stdout_logfile" | "stderr_logfile");
         let twice = log || (section, option) == ("supervisord", "environment");
@@ -41,6 +46,7 @@ fn by_option(option: &str) -> Option<&'static str> {
         "supervisor.rpcinterface_factory" => {
             "use supervisor.rpcinterface:make_main_rpcinterface; interfaces written in Python cannot be loaded"
         }
+        "password" => "make one with supervisord --password-hash, and copy all of it",
         "username" => "give both username and password, or neither",
         _ => return None,
     })

@@ -1,11 +1,13 @@
 //! What should run: fully expanded, comparable, and saved with what was started from it.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::limits::Limits;
+pub use super::password::{Password, Pbkdf2};
 pub use crate::api::AutoRestart;
 use crate::api::{EventKind, Level, Signal};
 
@@ -74,6 +76,9 @@ pub struct ServerSpec {
     pub auth: Option<Credentials>,
     /// Nothing may be changed through it.
     pub readonly: bool,
+    /// Names by which browsers may call it, besides those that it has; `*`: any.
+    #[serde(default)]
+    pub hosts: Vec<String>,
 }
 
 /// Where a control socket listens.
@@ -92,20 +97,39 @@ pub enum ServerAddress {
     },
     /// `[inet_http_server]`.
     Inet {
-        /// Empty: every interface.
+        /// A name or an address, one of IPv6 in brackets. Empty: every interface.
         host: String,
         /// 1..=65535.
         port: u16,
     },
 }
 
-/// A user name and a password, plain or `{SHA}` and hex.
+impl ServerAddress {
+    /// Nobody reaches it but from this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix { .. } => true,
+            Self::Inet { host, .. } => {
+                host == "localhost" || bare(host).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            }
+        }
+    }
+}
+
+/// A host without the brackets that an address of IPv6 stands in.
+#[must_use]
+pub fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}
+
+/// A user name and a password.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credentials {
     /// Never empty.
     pub username: String,
-    /// As written in the file.
-    pub password: String,
+    /// Or a hash of it.
+    pub password: Password,
 }
 
 /// A group of processes: a `[group:x]`, or a program by itself.

@@ -8,13 +8,19 @@ use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::http::gate::Gate;
+use super::http::origin::{Names, Strangers};
+use super::http::refusals::Refusals;
 use super::http::route::Site;
 use super::http::tail::Followers;
 use super::http::{Listener, serve};
 use super::web::serve::Web;
 use super::xmlrpc::Interface;
-use crate::config::spec::ServerSpec;
+use crate::config::spec::{ServerAddress, ServerSpec};
 use crate::logs::read::follow::Watcher;
+
+/// Writes a warning to the main log; may wait for its disk.
+pub type Warn = Arc<dyn Fn(String) + Send + Sync>;
 
 /// Threads that wait for disks.
 const BLOCKING_THREADS: usize = 32;
@@ -26,6 +32,7 @@ const BLOCKING_THREADS: usize = 32;
 pub fn start(
     listeners: Vec<(Listener, ServerSpec)>,
     interface: Interface,
+    warn: Warn,
     opened: oneshot::Receiver<()>,
     closed: oneshot::Receiver<()>,
 ) -> io::Result<thread::JoinHandle<()>> {
@@ -38,7 +45,7 @@ pub fn start(
                 return;
             }
             let (close, closing) = watch::channel(());
-            let servers = servers(listeners, &interface, &web, &closing);
+            let servers = servers(listeners, &interface, &warn, &web, &closing);
             // Whatever it is told: the daemon ends.
             let _ = closed.await;
             drop(close);
@@ -56,6 +63,7 @@ pub fn start(
 fn servers(
     listeners: Vec<(Listener, ServerSpec)>,
     interface: &Interface,
+    warn: &Warn,
     web: &Arc<Web>,
     closing: &watch::Receiver<()>,
 ) -> Vec<JoinHandle<io::Result<()>>> {
@@ -65,8 +73,11 @@ fn servers(
         tokio::spawn(async move { watcher.run().await });
     }
     let serve = |(listener, server): (Listener, ServerSpec)| {
+        let warn = Arc::clone(warn);
+        let refusals = Refusals::new(move |line| warn(line));
         let site = Site {
-            auth: server.auth,
+            names: names(&server),
+            gate: server.auth.map(|auth| Gate::new(auth, refusals)),
             readonly: server.readonly,
             interface: interface.clone(),
             web: Arc::clone(web),
@@ -76,4 +87,21 @@ fn servers(
         tokio::spawn(serve(listener, site))
     };
     listeners.into_iter().map(serve).collect()
+}
+
+/// By which names browsers may call a server.
+fn names(server: &ServerSpec) -> Names {
+    match &server.address {
+        ServerAddress::Unix { .. } => Names::none(),
+        ServerAddress::Inet { host, .. } => {
+            let own = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+            let known = server.hosts.iter().cloned().chain(own).chain([host.clone()]);
+            let strangers = match &server.auth {
+                Some(_) => Strangers::Welcome,
+                None if server.address.is_local() => Strangers::Refused,
+                None => Strangers::NoBrowsers,
+            };
+            Names::new(known, strangers)
+        }
+    }
 }

@@ -229,7 +229,8 @@ fn quotes_and_tildes_mean_nothing_to_the_reader(subject: Subject) {
 /// INI-16, INI-17.
 fn sections_are_known_by_the_beginning_of_their_names(subject: Subject) {
     let paper = Paper::new(subject);
-    let text = "[supervisord]\n[inet_http_server]\nport=1\n[inet_http_server:two]\nport=2\n[inet_http_serverfoo]\nport=3\n\
+    let text = "[supervisord]\n[inet_http_server]\nport=h:1\nusername=u\npassword=p\n[inet_http_server:two]\nport=localhost:2\n\
+                [inet_http_serverfoo]\nport=3\ninsecure=true\n\
                 [unix_http_server]\nfile=/a\n[unix_http_server:two]\nfile=/b\n[unix_http_servers]\nfile=/c\n\
                 [program:p]\ncommand=x\n[fcgi-program:f]\ncommand=x\nsocket=tcp://h:1\n[eventlistener:e]\ncommand=x\n\
                 events=TICK_5\n[group:g]\nprograms=p\n[programs:q]\n[supervisorctl]\nserverurl=%(x)s\n";

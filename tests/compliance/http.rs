@@ -1,5 +1,8 @@
 //! HTTP itself: versions, heads, connections and error pages.
 
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
 use crate::support::pattern::assert_like;
 use crate::support::{Daemon, Subject, rpc};
 
@@ -9,6 +12,7 @@ compliance!(
     connections_are_closed_or_kept_as_the_client_says,
     heads_are_read_as_far_as_they_make_sense,
     paths_are_decoded,
+    there_may_be_several_servers_of_each_kind,
 );
 
 /// Sends bytes, and gives the answer as text once the server has closed.
@@ -97,4 +101,23 @@ fn paths_are_decoded(subject: Subject) {
     for uri in ["/%6fk.html", "/ok%2Ehtml?x=%zz"] {
         assert_eq!(rpc::http(&daemon.socket(), "GET", uri, "", b"").unwrap().code, 200, "{uri}");
     }
+}
+
+/// WEB-1.
+fn there_may_be_several_servers_of_each_kind(subject: Subject) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let daemon = Daemon::start(
+        subject,
+        &format!(
+            "[unix_http_server:two]\nfile=%(here)s/two\nusername=me\npassword=secret\n\
+             [inet_http_server:one]\nport=127.0.0.1:{port}\n"
+        ),
+    );
+    let code = |socket: &str| rpc::http(&daemon.home.path(socket), "GET", "/ok.html", "", b"").unwrap().code;
+    assert_eq!((code("s"), code("two")), (200, 401));
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(b"GET /ok.html HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.ends_with("OK"), "{answer}");
 }

@@ -327,7 +327,7 @@ fn limits_that_cannot_be_had_are_refused(subject: Subject) {
 /// SIG-33.
 fn an_address_that_is_not_ours_is_refused(subject: Subject) {
     // An address for documentation: nobody has it.
-    let home = Home::with(subject, "[inet_http_server]\nport=192.0.2.1:9001\n");
+    let home = Home::with(subject, "[inet_http_server]\nport=192.0.2.1:9001\ninsecure=true\n");
     let told = home.supervisord(&["-n", "-c", "supervisord.conf"]);
     assert_eq!(told.code, Some(2), "{told:?}");
     let text = "Error: Cannot open an HTTP server: socket.error reported errno.EADDRNOTAVAIL (99)\n";

@@ -148,7 +148,7 @@ fn owners(subject: Subject) {
 /// TYP-14, OPT-6.
 fn addresses(subject: Subject) {
     let paper = Paper::new(subject);
-    let server = |port: &str| format!("[supervisord]\n[inet_http_server]\nport={port}\n");
+    let server = |port: &str| format!("[supervisord]\n[inet_http_server]\nport={port}\ninsecure=true\n");
     for (text, host, port) in [
         ("9001", "", 9001),
         (":9001", "", 9001),

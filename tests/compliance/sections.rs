@@ -49,7 +49,7 @@ fn inet_servers(subject: Subject) {
 /// OPT-4, OPT-5, OPT-7, OPT-8.
 fn a_login_is_both_or_neither(subject: Subject) {
     let paper = Paper::new(subject);
-    for (section, own) in [("unix_http_server", "file=s"), ("inet_http_server:b", "port=1")] {
+    for (section, own) in [("unix_http_server", "file=s"), ("inet_http_server:b", "port=1\ninsecure=true")] {
         let text = |login: &str| format!("[supervisord]\n[{section}]\n{own}\n{login}\n");
         let words = format!(
             "Section [{section}] contains incomplete authentication: If a username or a password is specified, both the \

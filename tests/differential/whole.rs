@@ -100,7 +100,7 @@ fn options(section: &str) -> (Vec<Option>, String) {
         "fcgi-program" => (&[PROGRAM, FCGI], "command=/bin/cat\nsocket=tcp://localhost:9000\n"),
         "group" => (&[GROUP], ""),
         "unix_http_server" => (&[UNIX, SERVER], "file=%(here)s/s\n"),
-        "inet_http_server" => (&[INET, SERVER], "port=9001\n"),
+        "inet_http_server" => (&[INET, SERVER], "port=9001\ninsecure=true\n"),
         "DEFAULT" => (&[PROGRAM, DAEMON], ""),
         _ => (&[DAEMON], ""),
     };

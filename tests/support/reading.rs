@@ -220,7 +220,7 @@ fn server(spec: &ServerSpec) -> Json {
     let mut found = json!({
         "section": spec.section,
         "username": auth.map(|auth| &auth.username),
-        "password": auth.map(|auth| &auth.password),
+        "password": auth.map(|auth| auth.password.to_string()),
     });
     match &spec.address {
         ServerAddress::Unix { path, mode, uid, gid } => {

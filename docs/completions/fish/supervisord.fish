@@ -22,4 +22,5 @@ complete -c supervisord -l minprocs -x -d 'the minimum number of processes avail
 complete -c supervisord -s t -l strip_ansi -d 'strip ansi escape codes from process output'
 complete -c supervisord -l check -d 'read the configuration, say what would go wrong, and exit: 0 nothing, 1 warnings, 2 errors'
 complete -c supervisord -l format -xa 'text json' -d 'how --check tells it: text, or json for programs'
+complete -c supervisord -l password-hash -d 'read a password, print a salted hash of it for the configuration, and exit'
 complete -c supervisord -l profile_options -x -d 'accepted and ignored: the Python profiler'

@@ -129,7 +129,8 @@ const PASSWORD: OptionRow = row(
     Kind::Text,
     "none",
     Off("123"),
-    "The password, in clear text or as {SHA} and the SHA-1 in hexadecimal digits.",
+    "The password: a salted hash, as `supervisord --password-hash` makes it (not in Supervisor 4.3), in clear text, or as {SHA} \
+     and the SHA-1 in hexadecimal digits.",
 );
 const READONLY: OptionRow = row(
     "readonly",
@@ -154,11 +155,28 @@ const INET_HTTP_SERVER: &[OptionRow] = &[
         Kind::Port,
         "required",
         Off("127.0.0.1:9001"),
-        "Where to listen. Without a host, or with *, on every interface.",
+        "Where to listen: host:port, or [address]:port for IPv6. Without a host, or with *, on every interface of IPv4; \
+         this needs a password, or insecure=true.",
     ),
     USERNAME,
     PASSWORD,
     READONLY,
+    row(
+        "hosts",
+        Kind::Names,
+        "none",
+        Hidden,
+        "Names, separated by commas, by which browsers may call the server, besides its own name, localhost and addresses; * is any. \
+         For servers without a password, and for pages behind a proxy. Not in Supervisor 4.3.",
+    ),
+    row(
+        "insecure",
+        Kind::Boolean,
+        "false",
+        Off("false"),
+        "Listen beyond this machine without a password. Whoever can reach the server can then run programs as the user of \
+         supervisord. Not in Supervisor 4.3.",
+    ),
 ];
 
 const SUPERVISORD: &[OptionRow] = &[

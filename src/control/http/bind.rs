@@ -15,7 +15,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 use nix::unistd::{Uid, User};
 
 use super::Listener;
-use crate::config::spec::ServerAddress;
+use crate::config::spec::{ServerAddress, bare};
 
 /// Between removing a stale socket and trying again.
 const STALE_PAUSE: Duration = Duration::from_millis(300);
@@ -139,8 +139,10 @@ pub fn bind(address: &ServerAddress) -> Result<Bound, BindError> {
 fn bind_inet(host: &str, port: u16) -> Result<TcpListener, BindError> {
     let host = if host.is_empty() { "0.0.0.0" } else { host };
     let unknown = || BindError::Host(host.to_owned());
-    let mut found = (host, port).to_socket_addrs().map_err(|_| unknown())?;
-    let address = found.find(SocketAddr::is_ipv4).ok_or_else(unknown)?;
+    let mut found = (bare(host), port).to_socket_addrs().map_err(|_| unknown())?;
+    // A name is served where Supervisor serves it: on IPv4, if it can.
+    let first = found.next().ok_or_else(unknown)?;
+    let address = if first.is_ipv4() { first } else { found.find(SocketAddr::is_ipv4).unwrap_or(first) };
     // The standard library sets SO_REUSEADDR.
     Ok(TcpListener::bind(address)?)
 }

@@ -23,6 +23,8 @@ enum Phase {
     Head(Instant),
     /// The body of a request is being read, since then.
     Body(Instant),
+    /// A password is being checked that was not known to be right, since then.
+    Doubtful(Instant),
     /// A request is being answered.
     Busy,
     /// The answer is complete, and on its way.
@@ -54,7 +56,7 @@ impl Life {
     #[must_use]
     pub fn is_expendable(&self) -> bool {
         let state = self.state();
-        state.stalled.is_some() || matches!(state.phase, Phase::Head(_) | Phase::Body(_))
+        state.stalled.is_some() || matches!(state.phase, Phase::Head(_) | Phase::Body(_) | Phase::Doubtful(_))
     }
 
     /// A request is there; it is being answered until what is returned is dropped.
@@ -66,9 +68,16 @@ impl Life {
 
     /// The body of the request is being read, until what is returned is dropped.
     #[must_use]
-    pub fn reading(self: &Arc<Self>) -> Reading {
+    pub fn reading(self: &Arc<Self>) -> Spared {
         self.state().phase = Phase::Body(Instant::now());
-        Reading(Arc::clone(self))
+        Spared(Arc::clone(self))
+    }
+
+    /// Who asks is being found out, until what is returned is dropped.
+    #[must_use]
+    pub fn doubtful(self: &Arc<Self>) -> Spared {
+        self.state().phase = Phase::Doubtful(Instant::now());
+        Spared(Arc::clone(self))
     }
 
     /// Something was read, or the end of what there was; whether it belongs to a head.
@@ -105,11 +114,11 @@ impl Drop for Busy {
     }
 }
 
-/// The body of a request is being read.
+/// A request that could be spared, until this is dropped.
 #[derive(Debug)]
-pub struct Reading(Arc<Life>);
+pub struct Spared(Arc<Life>);
 
-impl Drop for Reading {
+impl Drop for Spared {
     fn drop(&mut self) {
         self.0.state().phase = Phase::Busy;
     }
@@ -141,20 +150,21 @@ impl Connections {
         self.lives().retain(|known| known.id != life.id);
     }
 
-    /// Asks the connection that can best be spared to leave, the longest first: one that is idle, one that has sent no
-    /// head, one that does not read its answer, one that does not send its body. So those who only connect keep nobody
-    /// out.
+    /// Asks the connection that can best be spared to leave, the longest first: one that is idle, one that guesses
+    /// passwords, one that has sent no head, one that does not read its answer, one that does not send its body. So those
+    /// who only connect keep nobody out.
     pub fn make_room(&self) {
         let now = Instant::now();
         let lives = self.lives();
         let rank = |life: &Life| {
             let state = life.state();
             let waits = |since: Instant, patience| (now - since >= patience).then_some(since);
-            let stalled = || Some((2, waits(state.stalled?, PATIENCE)?));
+            let stalled = || Some((3, waits(state.stalled?, PATIENCE)?));
             match state.phase {
                 Phase::Idle(since) => Some((0, since)),
-                Phase::Head(since) => Some((1, waits(since, HEAD_PATIENCE)?)),
-                Phase::Body(since) => Some((3, waits(since, PATIENCE)?)),
+                Phase::Doubtful(since) => Some((1, since)),
+                Phase::Head(since) => Some((2, waits(since, HEAD_PATIENCE)?)),
+                Phase::Body(since) => Some((4, waits(since, PATIENCE)?)),
                 Phase::Busy | Phase::Sending => stalled(),
             }
         };
@@ -186,21 +196,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_who_can_best_be_spared_make_room() {
         let connections = Connections::default();
-        let [idle, silent, deaf, slow, busy] = [(); 5].map(|()| connections.enter());
-        let all = [&idle, &silent, &deaf, &slow, &busy];
+        let [idle, silent, deaf, slow, busy, guesser] = [(); 6].map(|()| connections.enter());
+        let all = [&idle, &silent, &deaf, &slow, &busy, &guesser];
         let spared = |expected: Option<&Arc<Life>>| {
             connections.make_room();
             let left = all.map(|life| leaves(life));
             assert_eq!(left, all.map(|life| expected.is_some_and(|expected| expected.id == life.id)));
             expected.into_iter().for_each(|life| connections.leave(life));
         };
-        let _answers = [&deaf, &slow, &busy].map(Life::busy);
+        let _answers = [&deaf, &slow, &busy, &guesser].map(Life::busy);
         let _body = slow.reading();
         deaf.wrote(false);
         drop(idle.busy());
         spared(None);
         idle.flushed();
+        let _doubt = guesser.doubtful();
         spared(Some(&idle));
+        spared(Some(&guesser));
         tokio::time::advance(HEAD_PATIENCE).await;
         spared(Some(&silent));
         spared(None);

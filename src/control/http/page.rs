@@ -27,11 +27,17 @@ pub fn of(kind: &'static str, content: impl Into<Bytes>) -> Response<Body> {
 /// Supervisor's page for a status that is an error.
 #[must_use]
 pub fn error(status: StatusCode) -> Response<Body> {
-    let reason = status.canonical_reason().unwrap_or("Error");
+    explained(status, status.canonical_reason().unwrap_or("Error"))
+}
+
+/// The same, with another text than usual.
+#[must_use]
+pub fn explained(status: StatusCode, reason: &str) -> Response<Body> {
     let page = format!(
         "<head>\r\n<title>Error response</title>\r\n</head>\r\n<body>\r\n<h1>Error response</h1>\r\n\
-         <p>Error code {}.\r\n<p>Message: {reason}.\r\n</body>\r\n",
-        status.as_u16()
+         <p>Error code {}.\r\n<p>Message: {}.\r\n</body>\r\n",
+        status.as_u16(),
+        reason.trim_end_matches('.')
     );
     let mut response = of("text/html", page);
     *response.status_mut() = status;

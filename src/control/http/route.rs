@@ -10,11 +10,12 @@ use tokio::sync::watch;
 
 use super::ask::Ask;
 use super::body::Body;
+use super::gate::Gate;
 use super::life::Life;
+use super::origin::{self, Names};
 use super::tail::{self, Followers};
-use super::{auth, call, page};
+use super::{call, page};
 use crate::api::{Asker, Surface, VERSION};
-use crate::config::spec::Credentials;
 use crate::control::client::Client;
 use crate::control::web::serve::{self, Web};
 use crate::control::xmlrpc::Interface;
@@ -23,7 +24,9 @@ use crate::control::xmlrpc::Interface;
 #[derive(Debug)]
 pub struct Site {
     /// Who may come in; `None`: whoever can connect.
-    pub auth: Option<Credentials>,
+    pub gate: Option<Gate>,
+    /// By which names it is called.
+    pub names: Names,
     /// Nothing may be changed through this listener.
     pub readonly: bool,
     /// XML-RPC, and the supervisor.
@@ -114,16 +117,19 @@ pub async fn answer(
 }
 
 async fn route(site: &Site, request: Request<Incoming>, surface: Surface, life: Arc<Life>) -> Outcome {
-    let user = match &site.auth {
+    let headers = request.headers();
+    let user = match &site.gate {
         None => None,
-        Some(credentials) => {
-            let given = request.headers().get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-            if !auth::admits(credentials, given) {
-                return Err(StatusCode::UNAUTHORIZED);
-            }
-            Some(credentials.username.clone())
+        Some(gate) => {
+            let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+            Some(gate.admit(given, surface, &life).await.ok_or(StatusCode::UNAUTHORIZED)?)
         }
     };
+    if !matches!(*request.method(), Method::GET | Method::HEAD)
+        && let Some(objection) = origin::objection(&site.names, headers)
+    {
+        return Ok(page::explained(StatusCode::FORBIDDEN, objection));
+    }
     let client = Client { asker: Asker { surface, user }, readonly: site.readonly };
     let ask = Ask::new(request, client, life);
     let found = ROUTES.iter().find(|route| route.place.covers(&ask.path)).ok_or(StatusCode::NOT_FOUND)?;

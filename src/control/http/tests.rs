@@ -8,11 +8,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
+use super::gate::Gate;
+use super::origin::Names;
+use super::refusals::Refusals;
 use super::route::Site;
 use super::tail::Followers;
 use super::{Listener, serve_within};
 use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState};
-use crate::config::spec::Credentials;
+use crate::config::spec::{Credentials, Password};
 use crate::control::web::serve::Web;
 use crate::control::xmlrpc::Interface;
 use crate::logs::plane::Drops;
@@ -61,7 +64,15 @@ fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: 
     let followers = Followers::new(None);
     let closing = watch::channel(()).1;
     let web = Web::new(supervisor.clone()).unwrap();
-    Site { auth, readonly: false, interface: Interface { supervisor, enabled }, web, followers, closing }
+    Site {
+        gate: auth.map(|auth| Gate::new(auth, Refusals::new(|_| ()))),
+        names: Names::none(),
+        readonly: false,
+        interface: Interface { supervisor, enabled },
+        web,
+        followers,
+        closing,
+    }
 }
 
 fn post(body: &str) -> String {
@@ -166,7 +177,7 @@ async fn bad_requests_are_told_so() {
 
 #[tokio::test]
 async fn passwords_are_asked_for() {
-    let auth = Credentials { username: "a".into(), password: "b".into() };
+    let auth = Credentials { username: "a".into(), password: Password::Plain("b".into()) };
     let server = start(Some(auth), true, false).await;
     let (status, head, _) = once(&server.path, "GET / HTTP/1.1\r\n\r\n").await;
     assert_eq!(status, 401);
