@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help ledger check run test compliance deps build lint bench docs fuzz
+.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,3 +42,9 @@ bench: ## Speed and size beside Python Supervisor; keeps the table in docs/perfo
 
 fuzz: ## Feed random input to everything that reads what others wrote, FUZZ_SECONDS (600) for each target
 	fuzz/run $(or $(FUZZ_SECONDS),600)
+
+# A toolchain of rustup is no package that could be depended on.
+deb_profile := $(if $(shell command -v rustup),-Ppkg.supervisord.rustup)
+
+deb: ## Build the Debian package, beside this directory (needs debhelper)
+	dpkg-buildpackage -us -uc -b $(deb_profile)

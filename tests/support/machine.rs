@@ -8,10 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use super::eventually;
-
-const UNIT: &str = include_str!("../../systemd/supervisord.service");
-const DEBIAN_CONF: &str = include_str!("../laravel/supervisord.conf");
+use super::{eventually, package};
 
 /// Whether this user may boot a machine; says so if not.
 pub fn may_boot() -> bool {
@@ -22,20 +19,26 @@ pub fn may_boot() -> bool {
     root
 }
 
-/// A booted machine with our programs, the unit and Debian's configuration; gone when dropped.
+/// A booted machine; gone when dropped.
 pub struct Machine {
     dir: PathBuf,
 }
 
 impl Machine {
-    /// Boots, and installs as a package would. The daemon is not started.
+    /// Boots, and installs the package. The daemon is not started: the administrator has said no.
     pub fn boot(name: &str) -> Self {
+        let machine = Self::bare(name);
+        machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n");
+        machine.sh("chmod +x /usr/sbin/policy-rc.d");
+        machine.install(&package::deb());
+        machine
+    }
+
+    /// Boots a machine that has no Supervisor, nor ever had, and does what packages ask.
+    pub fn bare(name: &str) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("box-{name}-{}", std::process::id()));
-        let share = dir.join("share");
-        fs::create_dir_all(&share).unwrap();
+        fs::create_dir_all(dir.join("share")).unwrap();
         let machine = Self { dir };
-        fs::copy(env!("CARGO_BIN_EXE_supervisord"), share.join("supervisord")).unwrap();
-        fs::copy(env!("CARGO_BIN_EXE_supervisorctl"), share.join("supervisorctl")).unwrap();
         // Into a file: a pipe would stay open for as long as the machine runs.
         let said = machine.dir.join("start");
         let out = fs::File::create(&said).unwrap();
@@ -46,13 +49,19 @@ impl Machine {
             .status()
             .unwrap();
         assert!(status.success(), "the box did not boot:\n{}", fs::read_to_string(said).unwrap());
-        machine.sh("install -m 755 /share/supervisord /share/supervisorctl /usr/bin/
-             rm -rf /etc/supervisor /var/log/supervisor
-             mkdir -p /etc/supervisor/conf.d /var/log/supervisor");
-        machine.write("/usr/lib/systemd/system/supervisord.service", UNIT);
-        machine.write("/etc/supervisor/supervisord.conf", DEBIAN_CONF);
-        machine.sh("systemctl daemon-reload");
+        // Without an index of manual pages, which takes longer than everything else.
+        machine.sh(
+            "rm -rf /etc/supervisor /var/log/supervisor /usr/sbin/policy-rc.d /var/lib/man-db/auto-update",
+        );
         machine
+    }
+
+    /// Installs a package, or upgrades to it. Nobody is there to answer a question.
+    #[track_caller]
+    pub fn install(&self, deb: &Path) -> String {
+        let name = deb.file_name().unwrap().to_str().unwrap();
+        fs::copy(deb, self.dir.join("share").join(name)).unwrap();
+        self.sh(&format!("dpkg --force-unsafe-io --install /share/{name} </dev/null 2>&1"))
     }
 
     fn harness(verb: &str, dir: &Path) -> Command {

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod daemon;
 pub mod home;
 pub mod machine;
+pub mod package;
 pub mod paper;
 pub mod pattern;
 pub mod proxy;

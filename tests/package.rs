@@ -1,0 +1,189 @@
+//! The Debian package in a booted machine: installed, over Debian's own, and purged.
+#![allow(clippy::unwrap_used, reason = "a test's helpers are tests as well")]
+
+mod support;
+
+use std::process::Command;
+
+use support::machine::{Machine, may_boot, text};
+use support::{eventually, package, so};
+
+const PROGRAM: &str = "[program:sleeper]\ncommand=/bin/sleep 1000\n";
+const DROP_IN: &str = "/etc/systemd/system/supervisor.service.d/own.conf";
+
+#[test]
+fn lintian_has_nothing_to_say() {
+    let changes = package::only(&package::built(), ".changes");
+    let out = Command::new("lintian")
+        .args(["--display-info", "--display-experimental", "--pedantic"])
+        .arg(changes)
+        .output()
+        .expect("lintian (tests/support/install-deps)");
+    let said = text(&out.stdout);
+    // Whether machine code reads like a misspelt word differs from build to build.
+    let counts =
+        |line: &&str| !line.starts_with("N: ") && !line.contains("unused-override spelling-error-in-binary");
+    let said: Vec<&str> = said.lines().filter(counts).collect();
+    assert!(said.is_empty(), "{said:#?}\n{}", text(&out.stderr));
+}
+
+/// What there is of files, but for what dpkg, the journal and caches keep for themselves.
+fn files(machine: &Machine) -> String {
+    machine.sh("find /etc /lib/systemd /usr /var -xdev \
+                -path /var/lib/dpkg -prune -o -path /var/log/journal -prune -o -path /var/cache -prune -o \
+                -path '/var/lib/systemd/*' -prune -o -path /var/log/dpkg.log -prune -o -path /var/tmp -prune -o \
+                -print | sort; \
+                ls /var/lib/systemd/deb-systemd-helper-enabled /var/lib/systemd/deb-systemd-helper-masked || true")
+}
+
+#[test]
+fn it_is_started_and_enabled_and_a_purge_leaves_nothing() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::bare("deb");
+    let before = files(&machine);
+    machine.install(&package::deb());
+    assert_eq!(machine.property("ActiveState"), "active");
+    assert_eq!(machine.sh("systemctl is-enabled supervisord"), "enabled\n");
+    assert_eq!(machine.sh("systemctl is-active supervisor supervisord"), "active\nactive\n", "by both names");
+    let main = machine.property("MainPID");
+    assert_eq!(machine.ctl("pid").trim(), main);
+    machine.enable_now();
+
+    machine.write("/etc/supervisor/conf.d/sleeper.conf", PROGRAM);
+    machine.sh("systemctl reload supervisord");
+    let sleeper = machine.running_pid("sleeper");
+    machine.install(&package::deb());
+    assert_eq!(machine.property("MainPID"), main, "installed again, nothing was stopped");
+    assert_eq!(machine.running_pid("sleeper"), sleeper);
+
+    machine.sh("rm /etc/supervisor/conf.d/sleeper.conf; dpkg --purge supervisor 2>&1");
+    machine.sh(&format!("! test -e /proc/{main} && ! test -e /proc/{sleeper}"));
+    assert_eq!(files(&machine), before);
+    assert_eq!(machine.sh("ls /run | grep supervisor || true"), "");
+}
+
+/// The tests that Debian runs on an installed package.
+#[test]
+fn its_own_tests_pass() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::bare("autopkgtest");
+    machine.install(&package::deb());
+    for (name, script) in [
+        ("version", include_str!("../debian/tests/version")),
+        ("service", include_str!("../debian/tests/service")),
+    ] {
+        machine.write(&format!("/root/{name}"), script);
+        machine.sh(&format!("sh /root/{name}"));
+    }
+}
+
+#[test]
+fn systemd_finds_nothing_wrong_with_its_units() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("verify");
+    let verified = machine
+        .sh("systemd-analyze verify --man=no $(dpkg -L supervisor | grep '^/lib/systemd/system/.*\\.') 2>&1");
+    assert_eq!(verified, "");
+}
+
+/// Debian's own package, as an administrator may have it.
+fn with_debians(name: &str) -> Machine {
+    let machine = Machine::bare(name);
+    machine.install(&package::debians());
+    machine.write("/etc/supervisor/conf.d/sleeper.conf", PROGRAM);
+    machine.sh("sed -i 's/^chmod=0700 .*/chmod=0770 ; ours/' /etc/supervisor/supervisord.conf");
+    machine.write(DROP_IN, "[Service]\nEnvironment=OWN=yes\n");
+    machine.sh("systemctl daemon-reload; systemctl restart supervisor");
+    eventually("Supervisor runs its program", || {
+        let status = machine.ctl("status");
+        so(status.contains("RUNNING"), status.clone())
+    });
+    assert!(machine.sh("ls /etc/rc3.d").contains("supervisor"), "the init script has its links");
+    machine
+}
+
+#[test]
+fn debians_own_is_replaced_and_what_was_edited_stays() {
+    if !may_boot() {
+        return;
+    }
+    let machine = with_debians("upgrade");
+    let python = machine.sh("systemctl show --value -p MainPID supervisor").trim().to_owned();
+    assert!(machine.sh(&format!("cat /proc/{python}/cmdline")).contains("python"));
+    let edited = machine.sh("cat /etc/supervisor/supervisord.conf");
+
+    let said = machine.install(&package::deb());
+    assert!(!said.contains("onfiguration file"), "a question was asked:\n{said}");
+    assert_eq!(machine.sh("cat /etc/supervisor/supervisord.conf"), edited);
+    assert_eq!(machine.sh("ls /etc/supervisor"), "conf.d\nsupervisord.conf\n");
+    assert_eq!(machine.sh("stat -c %a /run/supervisor.sock"), "770\n");
+
+    let main = machine.property("MainPID");
+    assert_eq!(machine.ctl("pid").trim(), main);
+    assert_eq!(machine.sh("readlink -f /proc/$(supervisorctl pid)/exe"), "/usr/bin/supervisord\n");
+    machine.sh(&format!("! test -e /proc/{python}"));
+    machine.running_pid("sleeper");
+    assert_eq!(machine.sh("pgrep -cfx '/bin/sleep 1000'"), "1\n");
+
+    assert_eq!(machine.sh("systemctl is-enabled supervisord"), "enabled\n");
+    assert_eq!(machine.sh("systemctl is-active supervisor"), "active\n");
+    assert!(machine.property("DropInPaths").contains(DROP_IN));
+    let environment = machine.sh(&format!("tr '\\0' '\\n' </proc/{main}/environ"));
+    assert!(environment.contains("OWN=yes"), "{environment}");
+    assert_eq!(
+        machine.sh(
+            "ls -d /etc/init.d/supervisor /etc/default/supervisor /etc/rc?.d/*supervisor 2>/dev/null || true"
+        ),
+        ""
+    );
+    assert_eq!(
+        machine.sh("find /etc/systemd/system -name 'supervisor*' | sort"),
+        format!(
+            "/etc/systemd/system/multi-user.target.wants/supervisord.service\n{}\n",
+            "/etc/systemd/system/supervisor.service.d"
+        )
+    );
+}
+
+#[test]
+fn what_was_switched_off_stays_off() {
+    if !may_boot() {
+        return;
+    }
+    let machine = with_debians("disabled");
+    machine.sh("systemctl disable --now supervisor 2>&1");
+    machine.install(&package::deb());
+    assert_eq!(machine.sh("systemctl is-enabled supervisord || true"), "disabled\n");
+    assert_eq!(machine.property("ActiveState"), "inactive");
+    machine.sh("! pgrep -x supervisord");
+
+    let machine = with_debians("masked");
+    machine.sh("systemctl mask --now supervisor 2>&1");
+    machine.install(&package::deb());
+    assert_eq!(machine.sh("systemctl is-enabled supervisord || true"), "masked\n");
+    machine.sh("! pgrep -x supervisord");
+}
+
+#[test]
+fn one_that_only_runs_goes_on_and_a_copied_unit_is_told_of() {
+    if !may_boot() {
+        return;
+    }
+    let machine = with_debians("running");
+    machine.sh("systemctl disable supervisor 2>&1");
+    machine.install(&package::deb());
+    assert_eq!(machine.sh("systemctl is-enabled supervisord || true"), "disabled\n");
+    assert_eq!(machine.property("ActiveState"), "active", "it was disabled, and it ran");
+    machine.running_pid("sleeper");
+
+    let machine = with_debians("copied");
+    machine.sh("cp /lib/systemd/system/supervisor.service /etc/systemd/system/; systemctl daemon-reload");
+    let said = machine.install(&package::deb());
+    assert!(said.contains("is a unit of your own, and would start a second"), "{said}");
+}
