@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["api"]),
     ("engine", &["api", "config::spec", "config::diff"]),
     ("system", &["api", "config::machine"]),
-    ("logs", &["api", "system", "config::spec"]),
+    ("logs", &["api", "system", "config::spec", "systemd::journal"]),
     ("systemd", &["api", "system"]),
     ("runtime", &["engine", "logs", "system", "systemd", "config", "api"]),
     ("control", &["api", "wire", "runtime::handle", "config::error", "config::spec", "logs::read"]),

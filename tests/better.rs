@@ -333,3 +333,18 @@ fn reread_says_what_waits_for_a_restart() {
     daemon.home.write("supervisord.conf", config);
     daemon.ctl("reread").says(0, "No config updates to processes\n");
 }
+
+/// JRN-3.
+#[test]
+fn what_leads_past_us_is_neither_seen_nor_kept() {
+    let paper = Paper::new(Subject::Ours);
+    let past = "<ANY> leads past supervisord<ANY>";
+    for option in ["stdout_events_enabled=true", "stdout_capture_maxbytes=1MB", "stdout_syslog=true"] {
+        paper.program_refuses(&format!("stdout_logfile=journal-stream\n{option}"), past);
+        assert!(paper.program(&format!("stdout_logfile=journal\n{option}")).is_object(), "{option}");
+    }
+    paper.program_refuses("stderr_logfile=/tmp/x,journal-stream", past);
+    let listener = "[eventlistener:l]\ncommand=x\nevents=TICK_5\n";
+    paper.refuses(format!("{listener}stdout_logfile=journal-stream\n"), past);
+    paper.program_has("stdout_logfile=/tmp/x, journal", "/stdout/logfile", "/tmp/x");
+}

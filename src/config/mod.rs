@@ -15,6 +15,7 @@ pub mod ini;
 pub mod limits;
 mod listener;
 pub mod load;
+mod log;
 pub mod machine;
 pub mod options;
 mod password;

@@ -8,9 +8,9 @@ use super::load::Context;
 use super::reader::Reader;
 use super::section::Section;
 use super::spec::{
-    AutoRestart, DaemonSpec, GroupKind, GroupSpec, Leftovers, LogSpec, LogTarget, ProcessSpec,
+    AutoRestart, DaemonSpec, GroupKind, GroupSpec, Leftovers, LogTarget, ProcessSpec, ToJournal,
 };
-use super::{environment, fcgi, limits, listener, value};
+use super::{environment, fcgi, limits, listener, log, value};
 use crate::api::{ProcessName, Signal};
 
 /// What has no `priority=`.
@@ -185,25 +185,13 @@ fn common(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec) -> ProcessSpec {
         killasgroup,
         user: reader.user("user"),
         redirect_stderr: reader.boolean("redirect_stderr", false),
-        stdout: channel(reader, "stdout"),
-        stderr: channel(reader, "stderr"),
+        stdout: log::channel(reader, "stdout"),
+        stderr: log::channel(reader, "stderr"),
         environment: daemon.environment.clone(),
         serverurl,
         socket: None,
         leftovers: reader.parse("leftovers", Leftovers::Kill, value::leftovers),
         limits: limits::read(reader),
-    }
-}
-
-/// What is the same for a channel of every process of a section.
-fn channel(reader: &mut Reader<'_, '_>, channel: &str) -> LogSpec {
-    LogSpec {
-        target: LogTarget::Auto,
-        maxbytes: 0,
-        backups: 0,
-        capture_maxbytes: reader.bytes(&format!("{channel}_capture_maxbytes"), 0),
-        events_enabled: reader.boolean(&format!("{channel}_events_enabled"), false),
-        syslog: false,
     }
 }
 
@@ -226,17 +214,17 @@ fn one(
     spec.name = reader.expanded("process_name", name, "process_name").unwrap_or_default();
     spec.command = reader.text("command").unwrap_or_default();
     spec.directory = reader.text("directory").map(Into::into);
-    log(reader, "stdout", &mut spec.stdout);
-    let named = log(reader, "stderr", &mut spec.stderr);
+    log::read(reader, "stdout", &mut spec.stdout);
+    let named = log::read(reader, "stderr", &mut spec.stderr);
     if spec.redirect_stderr {
         if named {
             let problem = format!(
                 "For [{}], redirect_stderr=true but stderr_logfile has also been set to a filename, the filename has been ignored",
                 reader.section.name
             );
-            warn(reader, "stderr_logfile", problem);
+            log::warn(reader, "stderr_logfile", problem);
         }
-        spec.stderr.target = LogTarget::None;
+        (spec.stderr.target, spec.stderr.journal) = (LogTarget::None, ToJournal::No);
     }
     reader.names = shared;
     spec
@@ -248,43 +236,4 @@ fn environment(reader: &mut Reader<'_, '_>) -> BTreeMap<String, String> {
     let Some(entry) = reader.section.get(key) else { return BTreeMap::new() };
     let Some(text) = reader.expanded(key, &entry.value, key) else { return BTreeMap::new() };
     reader.good(key, environment::parse(&text)).unwrap_or_default()
-}
-
-/// Where a channel of one process goes; whether that is a file by name.
-fn log(reader: &mut Reader<'_, '_>, channel: &str, spec: &mut LogSpec) -> bool {
-    let section = &reader.section.name;
-    let [key, syslog] = ["logfile", "syslog"].map(|option| format!("{channel}_{option}"));
-    // Supervisor expands it twice: a literal per cent sign is written `%%%%`.
-    let text = reader.text(&key);
-    let text = text.and_then(|text| reader.expanded(&key, &text, &key));
-    spec.backups = reader.integer(&format!("{key}_backups"), 10);
-    spec.maxbytes = reader.bytes(&format!("{key}_maxbytes"), 50 << 20);
-    spec.syslog = reader.boolean(&syslog, false);
-    let text = text.unwrap_or_else(|| "auto".to_owned());
-    spec.target = match text.to_lowercase().as_str() {
-        "auto" => LogTarget::Auto,
-        "none" | "off" | "" => LogTarget::None,
-        "syslog" => {
-            let problem = format!(
-                "For [{section}], {key}=syslog but this is deprecated and will be removed.  Use {syslog}=true to enable syslog instead."
-            );
-            warn(reader, &key, problem);
-            spec.syslog = true;
-            LogTarget::None
-        }
-        _ => LogTarget::File(reader.checked_file(&key, &text)),
-    };
-    if spec.target == LogTarget::Auto && spec.maxbytes == 0 {
-        let problem = format!(
-            "For [{section}], AUTO logging used for {key} without rollover, set maxbytes > 0 to avoid filling up filesystem unintentionally"
-        );
-        warn(reader, &format!("{key}_maxbytes"), problem);
-    }
-    text.is_empty() || matches!(spec.target, LogTarget::File(_))
-}
-
-/// A warning that Supervisor has as well.
-fn warn(reader: &mut Reader<'_, '_>, key: &str, problem: String) {
-    let warning = reader.section.warning_of_theirs(problem, key);
-    reader.context.warn_once(warning);
 }

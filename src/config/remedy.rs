@@ -29,6 +29,9 @@ fn by_problem(section: &str, option: &str, problem: &str) -> Option<&'static str
             "a literal per cent sign is written `%%`"
         });
     }
+    if problem.contains("leads past supervisord") {
+        return Some("with journal, supervisord sends the lines, and sees them");
+    }
     let unknown_name = problem.contains("cannot be expanded");
     unknown_name
         .then_some("use one of the available names; `%(ENV_X)s` needs X in the environment of supervisord")

@@ -287,6 +287,29 @@ pub struct LogSpec {
     pub events_enabled: bool,
     /// Send lines to syslog.
     pub syslog: bool,
+    /// How it goes to the journal.
+    #[serde(default)]
+    pub journal: ToJournal,
+}
+
+impl LogSpec {
+    /// Its file only holds the last lines, for those who ask us; the log is the journal.
+    #[must_use]
+    pub fn is_window(&self) -> bool {
+        self.journal == ToJournal::Lines && self.target == LogTarget::Auto
+    }
+}
+
+/// `journal` or `journal-stream` in `stdout_logfile=`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToJournal {
+    /// Not at all.
+    #[default]
+    No,
+    /// We send its lines there, as entries with fields.
+    Lines,
+    /// It writes there itself, and we see nothing of it.
+    Stream,
 }
 
 /// `stdout_logfile=`.

@@ -11,7 +11,7 @@ use crate::api::{
     WallSecs,
 };
 use crate::config::error::{Diagnostic, Severity};
-use crate::config::spec::{LogTarget, ProcessSpec};
+use crate::config::spec::{LogSpec, LogTarget, ProcessSpec, ToJournal};
 use crate::wire::xmlrpc::Value;
 
 /// The sentence about a process: its uptime, why it failed, or when it stopped.
@@ -137,7 +137,7 @@ fn config_info(info: &ConfigInfo<ProcessSpec>) -> Value {
         ("startsecs", Value::Int(spec.startsecs)),
         ("stdout_capture_maxbytes", Value::Int(out.capture_maxbytes)),
         ("stdout_events_enabled", Value::Bool(out.events_enabled)),
-        ("stdout_logfile", log_target(&out.target)),
+        ("stdout_logfile", log_target(out)),
         ("stdout_logfile_backups", Value::Int(out.backups)),
         ("stdout_logfile_maxbytes", Value::Int(out.maxbytes)),
         ("stdout_syslog", Value::Bool(out.syslog)),
@@ -145,7 +145,7 @@ fn config_info(info: &ConfigInfo<ProcessSpec>) -> Value {
         ("stopwaitsecs", Value::Int(spec.stopwaitsecs)),
         ("stderr_capture_maxbytes", Value::Int(err.capture_maxbytes)),
         ("stderr_events_enabled", Value::Bool(err.events_enabled)),
-        ("stderr_logfile", log_target(&err.target)),
+        ("stderr_logfile", log_target(err)),
         ("stderr_logfile_backups", Value::Int(err.backups)),
         ("stderr_logfile_maxbytes", Value::Int(err.maxbytes)),
         ("stderr_syslog", Value::Bool(err.syslog)),
@@ -206,11 +206,13 @@ fn path(path: Option<&Path>, unset: &str) -> Value {
     Value::String(path.map_or_else(|| unset.to_owned(), |path| path.to_string_lossy().into_owned()))
 }
 
-fn log_target(target: &LogTarget) -> Value {
-    match target {
-        LogTarget::None => Value::string("none"),
-        LogTarget::Auto => Value::string("auto"),
-        LogTarget::File(file) => path(Some(file), ""),
+fn log_target(log: &LogSpec) -> Value {
+    match (&log.target, log.journal) {
+        (_, ToJournal::Stream) => Value::string("journal-stream"),
+        (LogTarget::Auto, ToJournal::Lines) => Value::string("journal"),
+        (LogTarget::None, _) => Value::string("none"),
+        (LogTarget::Auto, ToJournal::No) => Value::string("auto"),
+        (LogTarget::File(file), _) => path(Some(file), ""),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::api::{FaultCode, Level, Request, Signal, Target, WaitStatus, WallSecs};
 use crate::config::limits::Limits;
-use crate::config::spec::{AutoRestart, GroupKind, Leftovers, LogSpec, LogTarget, ProcessSpec};
+use crate::config::spec::{AutoRestart, GroupKind, Leftovers, LogSpec, LogTarget, ProcessSpec, ToJournal};
 
 pub(super) fn program(name: &str) -> ProcessSpec {
     let log = LogSpec {
@@ -16,6 +16,7 @@ pub(super) fn program(name: &str) -> ProcessSpec {
         capture_maxbytes: 0,
         events_enabled: false,
         syslog: false,
+        journal: ToJournal::No,
     };
     ProcessSpec {
         name: name.to_owned(),

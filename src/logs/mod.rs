@@ -1,8 +1,8 @@
 //! The children's bytes → sinks, and the main log.
 //!
-//! *May import:* api, system. *Invariants:* the bytes flow on a thread of their own, so that a disk that hangs delays nobody
-//! but itself; a sink that fails drops, counts, says so once and tries again; nothing is allocated for a line.
-//! *Tested:* beside each file.
+//! *May import:* api, system, config::spec, systemd::journal. *Invariants:* the bytes flow on a thread of their own, so that a
+//! disk that hangs delays nobody but itself; a sink that fails drops, counts, says so once and tries again; nothing is
+//! allocated for a line of a file. *Tested:* beside each file.
 
 pub mod ansi;
 pub mod capture;

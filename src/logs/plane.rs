@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::sink::FileSink;
+use super::sink::{FileSink, Journal};
 pub use budget::{Budget, Claim};
 pub use drops::Drops;
 
 use crate::api::event::Source;
 use crate::api::{Event, Notice};
+use crate::systemd::journal::SOCKET;
 
 mod budget;
 mod channel;
@@ -45,6 +46,10 @@ pub struct ChannelSpec {
     pub strip_ansi: bool,
     /// Send its lines to syslog.
     pub syslog: bool,
+    /// Send its lines to the journal.
+    pub journal: bool,
+    /// The file only holds the last lines, for those who ask us: what is written nowhere else is lost.
+    pub window: bool,
     /// The main log repeats it (`loglevel=debug`).
     pub repeat: bool,
 }
@@ -92,6 +97,7 @@ pub struct Prepared {
     /// What was asked for; whose stream it is may be said later.
     pub spec: ChannelSpec,
     file: Option<SharedFile>,
+    journal: Option<Arc<Journal>>,
 }
 
 enum Command {
@@ -105,6 +111,8 @@ enum Command {
 const QUEUE: usize = 8192;
 /// How long the end waits for the last output to be written.
 const END: Duration = Duration::from_secs(5);
+/// The same for the journal.
+const JOURNAL_END: Duration = Duration::from_secs(2);
 
 /// The handle of the thread. No call here waits for it, except [`Plane::stop`].
 pub struct Plane {
@@ -114,6 +122,8 @@ pub struct Plane {
     notify: Notify,
     drops: Drops,
     files: Mutex<HashMap<PathBuf, Weak<Mutex<FileSink>>>>,
+    /// Started when the first stream wants it.
+    journal: Mutex<Option<Arc<Journal>>>,
     /// Disconnected when the thread has ended.
     running: Receiver<Infallible>,
 }
@@ -134,7 +144,15 @@ impl Plane {
             let _runs: Sender<Infallible> = runs;
             worker.run();
         })?;
-        Ok(Self { commands: Some(commands), wake, notify, drops, files: Mutex::default(), running })
+        Ok(Self {
+            commands: Some(commands),
+            wake,
+            notify,
+            drops,
+            files: Mutex::default(),
+            journal: Mutex::default(),
+            running,
+        })
     }
 
     /// What could not be written: counted on, whoever holds it.
@@ -149,7 +167,8 @@ impl Plane {
     /// When the log cannot be opened.
     pub fn prepare(&self, spec: ChannelSpec) -> io::Result<Prepared> {
         let file = spec.target.as_deref().map(|path| self.shared(path, &spec)).transpose()?;
-        Ok(Prepared { spec, file })
+        let journal = spec.journal.then(|| self.journal()).transpose()?;
+        Ok(Prepared { spec, file, journal })
     }
 
     /// Moves what comes from `fd` (which must not block) into its log until its end.
@@ -189,7 +208,9 @@ impl Plane {
     fn end(&mut self) -> bool {
         self.commands = None;
         self.wake();
-        !matches!(self.running.recv_timeout(END), Err(RecvTimeoutError::Timeout))
+        let written = !matches!(self.running.recv_timeout(END), Err(RecvTimeoutError::Timeout));
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner).take();
+        journal.is_none_or(|journal| journal.end(JOURNAL_END)) && written
     }
 
     fn send(&self, command: Command) -> bool {
@@ -201,6 +222,17 @@ impl Plane {
     fn wake(&self) {
         // Full means that it is awake already.
         let _ = rustix::io::write(self.wake.as_fd(), &1_u64.to_ne_bytes());
+    }
+
+    fn journal(&self) -> io::Result<Arc<Journal>> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(journal) = &*journal {
+            return Ok(Arc::clone(journal));
+        }
+        let notify = Arc::clone(&self.notify);
+        let say = Arc::new(move |notice| notify(PlaneEvent::Note(notice)));
+        let started = Arc::new(Journal::start(Path::new(SOCKET), self.drops(), say)?);
+        Ok(Arc::clone(journal.insert(started)))
     }
 
     fn shared(&self, path: &Path, spec: &ChannelSpec) -> io::Result<SharedFile> {

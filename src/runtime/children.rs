@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::api::event::{Channel, Source};
 use crate::api::{Fault, FaultCode, Level, Mono, Notice, ProcessName, Signal, WaitStatus};
 use crate::config::check::Trouble;
-use crate::config::spec::{LogSpec, ProcessSpec};
+use crate::config::spec::{LogSpec, ProcessSpec, ToJournal};
 use crate::engine::{Evidence, Input, ProcessId};
 use crate::logs::plane::{ChannelId, ChannelSpec, Plane, Prepared, Purpose};
 use crate::system::clock;
@@ -27,6 +27,7 @@ use super::places::{PLACE, Places};
 pub use super::plan::Surroundings;
 use super::plan::{self, Plan};
 use super::sockets::Sockets;
+use super::streams;
 
 /// Bytes that may wait for a child to read its stdin.
 const STDIN_LIMIT: usize = 1 << 20;
@@ -127,6 +128,8 @@ impl Children {
         let logs = self.open_logs(order)?;
         let socket = spec.socket.as_ref().map(|socket| self.sockets.share(socket));
         plan.stdin = socket.transpose().map_err(explain::only)?;
+        plan.stdout = streams::own(name, "stdout", &spec.stdout)?;
+        plan.stderr = streams::own(name, "stderr", &spec.stderr)?;
         let (leaf, door) = self.places.prepare(id, name, spec).unzip();
         plan.cgroup = door.flatten();
         let spawned = spawn(&plan).map_err(|error| explain::only(error.text(&name.process)))?;
@@ -136,7 +139,7 @@ impl Children {
         let Spawned { pid, pidfd, gate, report, stdin, stdout, stderr, .. } = spawned;
         let connected = poll
             .add(&pidfd, id.0, Interest::READ)
-            .and_then(|()| self.connect(pid, [Some(stdout), stderr].into_iter().flatten().zip(logs)));
+            .and_then(|()| self.connect(pid, [stdout, stderr].into_iter().flatten().zip(logs)));
         let channels = match connected {
             Ok(channels) => channels,
             Err(error) => {
@@ -161,7 +164,7 @@ impl Children {
         Ok(pid)
     }
 
-    /// Stdout, and stderr unless that goes the same way.
+    /// Stdout, and stderr unless that goes the same way; what leads past us has no log of ours.
     fn open_logs(&self, order: &Order<'_>) -> Result<Vec<Prepared>, Trouble> {
         let Order { id, name, spec, ref stdout, ref stderr, listener } = *order;
         let Some(plane) = &self.plane else { return Ok(Vec::new()) };
@@ -178,12 +181,14 @@ impl Children {
                 backups: log.backups,
                 strip_ansi: self.surroundings.strip_ansi,
                 syslog: log.syslog,
+                journal: log.journal == ToJournal::Lines,
+                window: log.is_window(),
                 repeat: self.surroundings.repeat_output,
             };
             let path = asked.target.clone();
             plane.prepare(asked).map_err(|error| explain::log(name, spec, path, &error))
         };
-        outputs.into_iter().map(open).collect()
+        outputs.into_iter().filter(|(_, _, log)| log.journal != ToJournal::Stream).map(open).collect()
     }
 
     fn connect(

@@ -13,3 +13,4 @@ mod plan;
 pub mod signals;
 mod sockets;
 pub mod status;
+mod streams;

@@ -100,6 +100,8 @@ fn assemble(
         umask: spec.umask,
         identity,
         stdin: None,
+        stdout: None,
+        stderr: None,
         redirect_stderr: spec.redirect_stderr,
         limits: limits(around, spec),
         cgroup: None,

@@ -37,6 +37,10 @@ pub struct SpawnPlan {
     pub identity: Option<Identity>,
     /// Its stdin; `None`: a pipe from us.
     pub stdin: Option<OwnedFd>,
+    /// Its stdout; `None`: a pipe to us.
+    pub stdout: Option<OwnedFd>,
+    /// Its stderr; `None`: a pipe to us.
+    pub stderr: Option<OwnedFd>,
     /// Its stderr goes where its stdout goes.
     pub redirect_stderr: bool,
     /// What it may use, when that should not be what we may.
@@ -71,9 +75,9 @@ pub struct Spawned {
     pub report: Report,
     /// To its stdin; `None` when the plan brought one.
     pub stdin: Option<OwnedFd>,
-    /// From its stdout.
-    pub stdout: OwnedFd,
-    /// From its stderr; `None` with `redirect_stderr`.
+    /// From its stdout; `None` when the plan brought one.
+    pub stdout: Option<OwnedFd>,
+    /// From its stderr; `None` with `redirect_stderr`, or when the plan brought one.
     pub stderr: Option<OwnedFd>,
 }
 
@@ -262,7 +266,7 @@ struct TheirEnds {
 /// Our ends.
 struct OurEnds {
     stdin: Option<OwnedFd>,
-    stdout: OwnedFd,
+    stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
     gate: File,
     report: File,
@@ -299,10 +303,13 @@ pub fn spawn(plan: &SpawnPlan) -> Result<Spawned, SpawnError> {
 
 fn make_ends(plan: &SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
     let high = |fd: OwnedFd| duplicate_from(fd.as_raw_fd(), 10);
-    let output = || -> io::Result<(OwnedFd, OwnedFd)> {
+    let output = |given: Option<&OwnedFd>| -> io::Result<(Option<OwnedFd>, OwnedFd)> {
+        if let Some(given) = given {
+            return Ok((None, duplicate_from(given.as_raw_fd(), 10)?));
+        }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         set_nonblocking(&read)?;
-        Ok((read, high(write)?))
+        Ok((Some(read), high(write)?))
     };
     let (our_stdin, stdin) = match &plan.stdin {
         Some(given) => (None, duplicate_from(given.as_raw_fd(), 10)?),
@@ -312,13 +319,9 @@ fn make_ends(plan: &SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
             (Some(write), high(read)?)
         }
     };
-    let (our_stdout, stdout) = output()?;
-    let (our_stderr, stderr) = if plan.redirect_stderr {
-        (None, duplicate_from(stdout.as_raw_fd(), 10)?)
-    } else {
-        let (read, write) = output()?;
-        (Some(read), write)
-    };
+    let (our_stdout, stdout) = output(plan.stdout.as_ref())?;
+    let (our_stderr, stderr) =
+        output(if plan.redirect_stderr { Some(&stdout) } else { plan.stderr.as_ref() })?;
     let (gate, our_gate) = pipe_with(PipeFlags::CLOEXEC)?;
     let (our_report, report) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{Check, Program, Who};
 use crate::config::machine::{Access, Ground};
 use crate::config::section::Section;
-use crate::config::spec::{DaemonSpec, LogTarget, ServerAddress, SocketAddress};
+use crate::config::spec::{DaemonSpec, LogTarget, ServerAddress, SocketAddress, ToJournal};
 
 /// What keeps a user from a path: the first directory above it that he may not enter, or the file itself, as `ls -ld`
 /// lists it; `None` when neither does.
@@ -115,6 +115,7 @@ impl Check<'_> {
         let daemon = self.daemon.clone();
         let logs = [("stdout_logfile", &program.spec.stdout), ("stderr_logfile", &program.spec.stderr)];
         for (option, log) in logs {
+            self.journal(program.section, option, log.journal);
             match &log.target {
                 LogTarget::None => {}
                 LogTarget::Auto => {
@@ -128,6 +129,24 @@ impl Check<'_> {
                     self.writable(program.section, option, &path, &daemon, "the log");
                 }
             }
+        }
+    }
+
+    /// journald listens where we would look for it.
+    pub(super) fn journal(&mut self, section: &Section, option: &str, journal: ToJournal) {
+        let (door, what) = match journal {
+            ToJournal::No => return,
+            ToJournal::Lines => {
+                ("/run/systemd/journal/socket", "lines that it should get wait, and are lost")
+            }
+            ToJournal::Stream => ("/run/systemd/journal/stdout", "the program cannot be started"),
+        };
+        let Err(error) = self.ground.look(Path::new(door)) else { return };
+        let problem = format!("there is no journal at {door} ({}): {what}", words(&error));
+        let help = "start systemd-journald, or name a file".to_owned();
+        match journal {
+            ToJournal::Stream => self.error(section, option, problem, help),
+            ToJournal::Lines | ToJournal::No => self.warn(section, option, problem, help),
         }
     }
 

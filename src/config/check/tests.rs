@@ -200,6 +200,24 @@ fn logs_are_opened_by_the_daemon() {
 }
 
 #[test]
+fn a_journal_that_is_not_there_is_missed() {
+    let program = "[program:x]\ncommand=tool\nstdout_logfile=journal\nstderr_logfile=journal-stream\n";
+    let stage = Stage::new(program);
+    let missing = |door: &str| format!("there is no journal at /run/systemd/journal/{door}");
+    let told = stage.told();
+    assert!(
+        told[0].starts_with(&format!("stdout_logfile=journal: warning: {}", missing("socket"))),
+        "{told:?}"
+    );
+    assert!(
+        told[1].starts_with(&format!("stderr_logfile=journal-stream: error: {}", missing("stdout"))),
+        "{told:?}"
+    );
+    let there = stage.with("/run/systemd/journal/socket", "").with("/run/systemd/journal/stdout", "");
+    assert_eq!(there.told(), NOTHING);
+}
+
+#[test]
 fn what_makes_no_sense_together_is_said() {
     let several =
         "[program:x]\ncommand=tool\nnumprocs=3\nprocess_name=%(process_num)d\nstdout_logfile=/log/x\n";

@@ -29,7 +29,7 @@ pub enum Kind {
     Owner,
     /// A file, whose directory exists.
     File,
-    /// A log: a file, `AUTO` or `NONE`.
+    /// A log: a file, `AUTO`, `NONE`, `journal` or `journal-stream`.
     LogFile,
     /// A directory that exists.
     Directory,
@@ -108,7 +108,7 @@ impl Kind {
             Self::User => "user",
             Self::Owner => "user[:group]",
             Self::File => "file",
-            Self::LogFile => "file, AUTO or NONE",
+            Self::LogFile => "file, AUTO, NONE, journal or journal-stream",
             Self::Directory | Self::WorkingDirectory => "directory",
             Self::Environment => "KEY=\"value\",…",
             Self::Port => "[host:]port",

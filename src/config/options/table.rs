@@ -385,7 +385,9 @@ const PROGRAM: &[OptionRow] = &[
         Kind::LogFile,
         "AUTO",
         Off("/a/path"),
-        "The log of its stdout. AUTO is a file in childlogdir that goes when supervisord starts anew, NONE no log. It is \
+        "The log of its stdout. AUTO is a file in childlogdir that goes when supervisord starts anew, NONE no log. `journal` \
+         sends its lines to the systemd journal, with fields; it may stand beside a file, as in /a/path,journal. \
+         `journal-stream` gives the program a stream of its own to the journal, of which supervisord sees nothing. It is \
          expanded twice: a literal per cent sign is written %%%%.",
     ),
     row(

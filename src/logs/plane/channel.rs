@@ -6,14 +6,15 @@ use std::sync::PoisonError;
 
 use super::budget::Budget;
 use super::drops::Drops;
-use super::{ChannelSpec, Notify, PlaneEvent, Purpose, SharedFile};
+use super::{Notify, PlaneEvent, Prepared, Purpose, SharedFile};
 use crate::api::event::Source;
 use crate::api::text::{decoded, python_bytes};
 use crate::api::{Event, Level, Notice};
 use crate::logs::ansi::Stripper;
 use crate::logs::capture::{Capture, Piece};
 use crate::logs::last_words::LastWords;
-use crate::logs::sink::Syslog;
+use crate::logs::sink::journal::Lines;
+use crate::logs::sink::{Syslog, Written};
 
 /// What can be on its way to the supervision thread: a flood of output must not fill the memory.
 const IN_FLIGHT: usize = 4 << 20;
@@ -55,7 +56,10 @@ struct Drain {
     source: Source,
     path: Option<PathBuf>,
     file: Option<SharedFile>,
+    /// The file only holds the last lines.
+    window: bool,
     syslog: bool,
+    journal: Option<Lines>,
     repeat: bool,
     purpose: Purpose,
     /// Events that found no room on their way, since the last that did.
@@ -70,11 +74,13 @@ impl Output {
 }
 
 impl Channel {
-    pub(super) fn new(fd: OwnedFd, spec: ChannelSpec, file: Option<SharedFile>) -> Self {
+    pub(super) fn new(fd: OwnedFd, Prepared { spec, file, journal }: Prepared) -> Self {
         let limit = match spec.purpose {
             Purpose::Program { capture, .. } => capture,
             Purpose::Listener(_) => 0,
         };
+        let alone = !spec.syslog && (spec.window || file.is_none());
+        let journal = journal.map(|journal| Lines::new(journal, spec.source.clone(), alone));
         Self {
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
@@ -84,7 +90,9 @@ impl Channel {
                 source: spec.source,
                 path: spec.target,
                 file,
+                window: spec.window,
                 syslog: spec.syslog,
+                journal,
                 repeat: spec.repeat,
                 purpose: spec.purpose,
                 lost: 0,
@@ -131,6 +139,12 @@ impl Channel {
     }
 
     fn write_out(&mut self, output: &mut Output) {
+        self.take_out(output);
+        self.drain.finish(&output.wires);
+    }
+
+    /// What the steps before the sinks have held back.
+    fn take_out(&mut self, output: &mut Output) {
         let Output { stripped, wires, .. } = output;
         if let Some(stripper) = &mut self.stripper {
             stripped.clear();
@@ -177,16 +191,30 @@ impl Drain {
     }
 
     /// To the sinks. What none of them took is lost.
-    fn log(&self, bytes: &[u8], wires: &mut Wires) {
+    fn log(&mut self, bytes: &[u8], wires: &mut Wires) {
         let file = self.file.as_ref();
         let file = file.map(|file| file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes));
         let name = &self.source.name.process;
         let syslog = self.syslog.then(|| wires.syslog.send(Some(name), bytes));
-        let lost = file.iter().chain(&syslog).map(|written| written.dropped).min().unwrap_or(0);
+        let journal = self.journal.as_mut().map(|lines| lines.take(bytes));
+        let kept = file.iter().filter(|_| !self.window).chain(&syslog).chain(&journal);
+        let lost = kept.map(|written| written.dropped).min().unwrap_or(0);
+        self.account(lost, file.into_iter().chain(syslog).chain(journal), wires);
+    }
+
+    /// The end of the stream: a line that was begun is a line.
+    fn finish(&mut self, wires: &Wires) {
+        let Some(lines) = &mut self.journal else { return };
+        let written = lines.finish();
+        let lost = if lines.is_alone() { written.dropped } else { 0 };
+        self.account(lost, [written], wires);
+    }
+
+    fn account(&self, lost: u64, written: impl IntoIterator<Item = Written>, wires: &Wires) {
         if lost > 0 {
             wires.drops.count(&self.source, lost);
         }
-        for notice in file.into_iter().chain(syslog).flat_map(|written| written.said) {
+        for notice in written.into_iter().flat_map(|written| written.said) {
             (wires.notify)(PlaneEvent::Note(notice));
         }
     }

@@ -11,7 +11,7 @@ use crate::api::{Dropped, ProcessName};
 pub struct Drops(Arc<Mutex<HashMap<ProcessName, Dropped>>>);
 
 impl Drops {
-    pub(super) fn count(&self, source: &Source, bytes: u64) {
+    pub(in crate::logs) fn count(&self, source: &Source, bytes: u64) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let dropped = counts.entry(source.name.clone()).or_default();
         match source.channel {

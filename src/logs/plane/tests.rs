@@ -28,6 +28,8 @@ fn spec(path: &Path) -> ChannelSpec {
         backups: 0,
         strip_ansi: false,
         syslog: false,
+        journal: false,
+        window: false,
         repeat: false,
     }
 }

@@ -96,8 +96,9 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, id: ChannelId, fd: OwnedFd, Prepared { spec, file }: Prepared) {
-        if let Some(file) = &file {
+    fn open(&mut self, id: ChannelId, fd: OwnedFd, log: Prepared) {
+        let Prepared { spec, file, .. } = &log;
+        if let Some(file) = file {
             let mut sink = file.lock().unwrap_or_else(PoisonError::into_inner);
             sink.set_limits(spec.maxbytes, spec.backups);
         }
@@ -110,8 +111,7 @@ impl Worker {
             (self.notify)(PlaneEvent::Note(Notice::other(Level::Critical, text)));
             return;
         }
-        let channel = Channel::new(fd, spec, file);
-        self.channels.insert(id, channel);
+        self.channels.insert(id, Channel::new(fd, log));
     }
 
     fn read_once(&mut self, id: ChannelId) {

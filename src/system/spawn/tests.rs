@@ -36,7 +36,7 @@ fn a_program_runs_once_its_gate_is_open() {
     let child = spawn(&plan(&["/bin/sh", "-c", "echo out $A; echo err >&2; exit 3"])).unwrap();
     assert_eq!(child.pidfd.try_reap().unwrap(), None);
     child.gate.open();
-    assert_eq!(all_of(child.stdout), "out 1\n");
+    assert_eq!(all_of(child.stdout.unwrap()), "out 1\n");
     assert_eq!(all_of(child.stderr.unwrap()), "err\n");
     assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(3));
     assert_eq!(child.report.read(), None);
@@ -46,7 +46,7 @@ fn a_program_runs_once_its_gate_is_open() {
 fn a_child_whose_gate_is_dropped_runs_nothing() {
     let child = spawn(&plan(&["/bin/sh", "-c", "echo no"])).unwrap();
     drop(child.gate);
-    assert_eq!(all_of(child.stdout), "");
+    assert_eq!(all_of(child.stdout.unwrap()), "");
     assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(127));
 }
 
@@ -86,12 +86,12 @@ fn failures_are_described_to_people() {
 fn a_group_is_killed_as_a_whole() {
     let child = spawn(&plan(&["/bin/sh", "-c", "sleep 100 & echo up; wait"])).unwrap();
     child.gate.open();
-    wait_for(&child.stdout);
+    wait_for(child.stdout.as_ref().unwrap());
     kill_group(child.pid, Signal::KILL).unwrap();
     let killed = WaitStatus::Signalled { signal: Signal::KILL, core_dumped: false };
     assert_eq!(end_of(&child.pidfd), killed);
     // The sleeper held the other end of this pipe.
-    assert_eq!(all_of(child.stdout), "up\n");
+    assert_eq!(all_of(child.stdout.unwrap()), "up\n");
 }
 
 #[test]
@@ -120,7 +120,21 @@ fn a_child_has_its_umask_directory_limit_and_default_signals() {
     assert!(child.stderr.is_none());
     child.gate.open();
     // 0, 1, 2 and the directory that ls reads.
-    assert_eq!(all_of(child.stdout), "0027\n/\n64\n4\n");
+    assert_eq!(all_of(child.stdout.unwrap()), "0027\n/\n64\n4\n");
     let signal = Signal::from_number(libc::SIGPIPE).unwrap();
     assert_eq!(end_of(&child.pidfd), WaitStatus::Signalled { signal, core_dumped: false });
+}
+
+#[test]
+fn an_output_may_be_brought() {
+    let mut plan = plan(&["/bin/sh", "-c", "echo out; echo err >&2"]);
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    plan.stdout = Some(write);
+    plan.redirect_stderr = true;
+    let child = spawn(&plan).unwrap();
+    assert!(child.stdout.is_none() && child.stderr.is_none());
+    child.gate.open();
+    drop(plan);
+    assert_eq!(all_of(read), "out\nerr\n");
+    assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(0));
 }
