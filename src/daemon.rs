@@ -12,13 +12,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::cli;
 use crate::config::load::{self, Loaded, Overrides};
-use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec, bare};
+use crate::config::spec::{BusChoice, DaemonSpec, GroupSpec, ServerAddress, ServerSpec, bare};
 use crate::config::{check, error, waiting};
 use crate::control;
 use crate::control::http::Listener;
 use crate::control::http::auth;
 use crate::control::http::bind::{SocketFile, bind};
+use crate::control::thread::Neighbour;
 use crate::control::xmlrpc::Interface;
+use crate::dbus::bus::{self, Bus};
 use crate::engine::{Errand, Input, ProcessId};
 use crate::logs::main_log::{MainLog, MainLogSpec};
 use crate::logs::plane::{Plane, PlaneEvent};
@@ -472,15 +474,21 @@ fn loops(
     let (repeated, last_lines) = (Arc::clone(&log), Arc::clone(&log));
     let plane = Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)))?;
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
-    let about = About { identifier: spec.identifier.clone(), pid, logfile: spec.logfile.clone() };
+    let about = About {
+        identifier: spec.identifier.clone(),
+        pid,
+        logfile: spec.logfile.clone(),
+        configuration: spec.file.clone(),
+    };
     let (loader, findings) = loader(invocation, &log, spec.clone(), configured.found);
     let (supervisor, desk) = Supervisor::new(about, findings, plane.drops(), clock::now);
+    let bus = on_the_bus(spec, &supervisor, &log);
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();
     let (close, closed) = oneshot::channel();
     let warned = Arc::clone(&log);
     let warn = Arc::new(move |line| warned.line(Level::Warn, line));
-    let control = control::thread::start(listeners, interface, warn, opened, closed)?;
+    let control = control::thread::start(listeners, interface, warn, bus, opened, closed)?;
     // A control thread that is gone has said why.
     let serve = Box::new(move || {
         let _ = open.send(());
@@ -507,6 +515,15 @@ fn loops(
     // Not left to the last who lets go of it: a thread may be stuck in a disk.
     last_lines.end();
     ended
+}
+
+/// What answers on D-Bus, if the daemon is to be there.
+fn on_the_bus(spec: &DaemonSpec, supervisor: &Supervisor, log: &Arc<MainLog>) -> Option<Neighbour> {
+    let wanted = spec.dbus != BusChoice::Auto;
+    let bus = Bus::choose(spec.dbus, ServiceManager::is_ours(), nix::unistd::Uid::effective().is_root())?;
+    let log = Arc::clone(log);
+    let say = Arc::new(move |level, text| log.line(level, text));
+    Some(Box::pin(bus::run(bus::Parts { supervisor: supervisor.clone(), bus, wanted, say })))
 }
 
 /// What the data plane tells: facts to the loop. Lines go to the main log at once, because what programs write must not

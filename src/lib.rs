@@ -15,6 +15,7 @@
 //! | [`systemd`] | sd_notify and its kin, as adapters without policy |
 //! | [`runtime`] | the loop: waits, tells the engine, performs what it decides |
 //! | [`control`] | HTTP and XML-RPC: wire ⇄ api |
+//! | [`dbus`] | D-Bus: objects, signals and polkit ⇄ api |
 //! | [`ctl`] | supervisorctl |
 //! | [`docs`] | manual pages and completions for shells, from the tables |
 //! | [`pidproxy`] | a command, and signals to the daemon that it starts |
@@ -30,6 +31,7 @@ pub mod control;
 pub mod control_command;
 pub mod ctl;
 pub mod daemon;
+pub mod dbus;
 pub mod docs;
 pub mod engine;
 pub mod logs;

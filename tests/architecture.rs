@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("systemd", &["api", "system"]),
     ("runtime", &["engine", "logs", "system", "systemd", "config", "api"]),
     ("control", &["api", "wire", "runtime::handle", "config::error", "config::spec", "logs::read"]),
+    ("dbus", &["api", "runtime::handle", "config::spec", "logs::read"]),
     ("docs", &["api", "cli", "config::options", "ctl::commands", "ctl::flags"]),
     (
         "ctl",

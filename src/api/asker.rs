@@ -29,6 +29,13 @@ pub enum Surface {
         /// The peer.
         address: SocketAddr,
     },
+    /// D-Bus: the sender, as the bus knows it.
+    Bus {
+        /// Its process; `None` when the bus does not tell.
+        pid: Option<i32>,
+        /// Its user.
+        uid: u32,
+    },
 }
 
 /// As it stands in the main log.
@@ -40,6 +47,8 @@ impl fmt::Display for Asker {
         match self.surface {
             Surface::Unix { pid: Some(pid), uid, .. } => write!(f, "uid {uid} (pid {pid}) over unix socket"),
             Surface::Unix { pid: None, uid, .. } => write!(f, "uid {uid} over unix socket"),
+            Surface::Bus { pid: Some(pid), uid } => write!(f, "uid {uid} (pid {pid}) over D-Bus"),
+            Surface::Bus { pid: None, uid } => write!(f, "uid {uid} over D-Bus"),
             Surface::Inet { address } => write!(f, "{address} over TCP"),
         }
     }
@@ -53,6 +62,8 @@ mod tests {
     fn an_asker_is_told_in_a_few_words() {
         let mut asker = Asker { surface: Surface::Unix { pid: Some(7), uid: 1000, gid: 1 }, user: None };
         assert_eq!(asker.to_string(), "uid 1000 (pid 7) over unix socket");
+        asker.surface = Surface::Bus { pid: Some(7), uid: 1000 };
+        assert_eq!(asker.to_string(), "uid 1000 (pid 7) over D-Bus");
         asker.user = Some("me".to_owned());
         asker.surface = Surface::Inet { address: ([127, 0, 0, 1], 80).into() };
         assert_eq!(asker.to_string(), "user 'me', 127.0.0.1:80 over TCP");

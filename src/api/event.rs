@@ -1,5 +1,7 @@
 //! Facts for programs: what event listeners, the service manager and live views are told.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::event_kind::EventKind;
@@ -146,29 +148,70 @@ impl Event {
         }
     }
 
+    /// It carries what a program wrote.
+    #[must_use]
+    pub fn is_output(&self) -> bool {
+        matches!(self, Self::ProcessLog { .. } | Self::ProcessCommunication { .. })
+    }
+
+    /// The named values at the head of its payload.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::ProcessState { name, from, to } => {
+                let mut headers = named(name);
+                headers.push(("from_state", from.name().to_owned()));
+                headers.extend(to.extra());
+                headers
+            }
+            Self::SupervisorState(_) => Vec::new(),
+            Self::GroupAdded(name) | Self::GroupRemoved(name) => vec![("groupname", name.clone())],
+            Self::RemoteCommunication { kind, .. } => vec![("type", kind.clone())],
+            Self::ProcessLog { from, .. } => {
+                let mut headers = from.headers();
+                headers.push(("channel", from.channel.name().to_owned()));
+                headers
+            }
+            Self::ProcessCommunication { from, .. } => from.headers(),
+            Self::Tick { when, .. } => vec![("when", when.to_string())],
+        }
+    }
+
+    /// What follows them; `None` when nothing ever does.
+    #[must_use]
+    pub fn data(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::ProcessState { .. } | Self::SupervisorState(_) | Self::Tick { .. } => None,
+            Self::GroupAdded(_) | Self::GroupRemoved(_) => Some(Cow::Borrowed("")),
+            Self::RemoteCommunication { data, .. } => Some(Cow::Borrowed(data)),
+            Self::ProcessLog { data, .. } | Self::ProcessCommunication { data, .. } => {
+                Some(Cow::Owned(decoded(data)))
+            }
+        }
+    }
+
     /// What listeners are told of it (Supervisor 4.3 `events.py`, the `payload` methods).
     #[must_use]
     pub fn payload(&self) -> String {
-        match self {
-            Self::ProcessState { name, from, to } => {
-                let (process, group, extra) = (&name.process, &name.group, to.extra());
-                format!("processname:{process} groupname:{group} from_state:{}{extra}", from.name())
-            }
-            Self::SupervisorState(_) => String::new(),
-            Self::GroupAdded(name) | Self::GroupRemoved(name) => format!("groupname:{name}\n"),
-            Self::RemoteCommunication { kind, data } => format!("type:{kind}\n{data}"),
-            Self::ProcessLog { from, data } => {
-                format!("{} channel:{}\n{}", from.text(), from.channel.name(), decoded(data))
-            }
-            Self::ProcessCommunication { from, data } => format!("{}\n{}", from.text(), decoded(data)),
-            Self::Tick { when, .. } => format!("when:{when}"),
+        let headers: Vec<String> =
+            self.headers().iter().map(|(name, value)| format!("{name}:{value}")).collect();
+        let head = headers.join(" ");
+        match self.data() {
+            Some(data) => format!("{head}\n{data}"),
+            None => head,
         }
     }
 }
 
+fn named(name: &ProcessName) -> Vec<(&'static str, String)> {
+    vec![("processname", name.process.clone()), ("groupname", name.group.clone())]
+}
+
 impl Source {
-    fn text(&self) -> String {
-        format!("processname:{} groupname:{} pid:{}", self.name.process, self.name.group, self.pid)
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = named(&self.name);
+        headers.push(("pid", self.pid.to_string()));
+        headers
     }
 }
 
@@ -229,6 +272,18 @@ impl StateChange {
         }
     }
 
+    /// The process id that it carries.
+    #[must_use]
+    pub fn pid(self) -> Option<i32> {
+        match self {
+            Self::Running { pid }
+            | Self::Stopping { pid }
+            | Self::Exited { pid, .. }
+            | Self::Stopped { pid } => Some(pid),
+            Self::Starting { .. } | Self::Backoff { .. } | Self::Fatal | Self::Unknown => None,
+        }
+    }
+
     fn kind(self) -> EventKind {
         match self {
             Self::Starting { .. } => EventKind::ProcessStateStarting,
@@ -243,12 +298,16 @@ impl StateChange {
     }
 
     /// What follows `from_state` in the payload.
-    fn extra(self) -> String {
+    fn extra(self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Starting { tries } | Self::Backoff { tries } => format!(" tries:{tries}"),
-            Self::Running { pid } | Self::Stopping { pid } | Self::Stopped { pid } => format!(" pid:{pid}"),
-            Self::Exited { expected, pid } => format!(" expected:{} pid:{pid}", i32::from(expected)),
-            Self::Fatal | Self::Unknown => String::new(),
+            Self::Starting { tries } | Self::Backoff { tries } => vec![("tries", tries.to_string())],
+            Self::Running { pid } | Self::Stopping { pid } | Self::Stopped { pid } => {
+                vec![("pid", pid.to_string())]
+            }
+            Self::Exited { expected, pid } => {
+                vec![("expected", i32::from(expected).to_string()), ("pid", pid.to_string())]
+            }
+            Self::Fatal | Self::Unknown => Vec::new(),
         }
     }
 }

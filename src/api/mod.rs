@@ -28,7 +28,7 @@ pub use names::{ProcessName, Target};
 pub use notice::{Level, Notice};
 pub use request::{Reply, Request};
 pub use signal::Signal;
-pub use state::{ListenerState, ProcessState, SupervisorState};
+pub use state::{Census, ListenerState, ProcessState, SupervisorState};
 pub use time::{Mono, Now, WallSecs};
 pub use wait_status::WaitStatus;
 

@@ -85,6 +85,34 @@ impl ProcessState {
     }
 }
 
+/// How many processes are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census([usize; ProcessState::ALL.len()]);
+
+impl Census {
+    /// From the states and their numbers.
+    #[must_use]
+    pub fn new(counts: impl IntoIterator<Item = (ProcessState, usize)>) -> Self {
+        let mut census = Self::default();
+        for (state, count) in counts {
+            census.0[state as usize] += count;
+        }
+        census
+    }
+
+    /// How many are in that state.
+    #[must_use]
+    pub fn of(&self, state: ProcessState) -> usize {
+        self.0[state as usize]
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+}
+
 /// What the supervisor as a whole is doing: Supervisor's `mood`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum SupervisorState {

@@ -7,7 +7,7 @@ use super::expand::Value;
 use super::load::{COMMAND_LINE, Context, Overrides};
 use super::reader::Reader;
 use super::section::Section;
-use super::spec::{CtlSpec, DaemonSpec};
+use super::spec::{BusChoice, CtlSpec, DaemonSpec};
 use super::value::Owner;
 use super::{environment, ini, server, value};
 use crate::api::Level;
@@ -66,6 +66,7 @@ fn daemon(context: &mut Context<'_>, section: &Section) -> DaemonSpec {
         strip_ansi: reader.boolean("strip_ansi", false),
         environment: environment(&mut reader),
         identifier: reader.text("identifier").unwrap_or_else(|| "supervisor".to_owned()),
+        dbus: reader.parse("dbus", BusChoice::Auto, value::bus),
         servers: Vec::new(),
         rpcinterface: false,
         file,

@@ -48,12 +48,28 @@ pub struct DaemonSpec {
     pub environment: BTreeMap<String, String>,
     /// Our name, in AUTO logs and to clients.
     pub identifier: String,
+    /// The bus on which we can be reached.
+    pub dbus: BusChoice,
     /// Control sockets, in the order of the file.
     pub servers: Vec<ServerSpec>,
     /// `[rpcinterface:supervisor]` is there.
     pub rpcinterface: bool,
     /// The configuration file, absolute.
     pub file: PathBuf,
+}
+
+/// `dbus=`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BusChoice {
+    /// `auto`: that of our user, when a service manager has started us.
+    #[default]
+    Auto,
+    /// `system`
+    System,
+    /// `session`
+    Session,
+    /// `off`: none.
+    Off,
 }
 
 /// A user, resolved when the configuration was read.

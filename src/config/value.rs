@@ -2,7 +2,7 @@
 
 use super::ini::is_space;
 use super::machine::Machine;
-use super::spec::{AutoRestart, Leftovers};
+use super::spec::{AutoRestart, BusChoice, Leftovers};
 use crate::api::{Level, Signal};
 
 /// Python's `repr()` of a text, as Supervisor's messages quote it.
@@ -206,6 +206,20 @@ pub fn leftovers(text: &str) -> Result<Leftovers, String> {
         "kill" => Ok(Leftovers::Kill),
         "leave" => Ok(Leftovers::Leave),
         _ => Err(format!("not one of kill and leave: '{text}'")),
+    }
+}
+
+/// `auto`, `system`, `session` or `off`, in any case.
+///
+/// # Errors
+/// `not one of auto, system, session and off: '…'`
+pub fn bus(text: &str) -> Result<BusChoice, String> {
+    match text.trim().to_lowercase().as_str() {
+        "auto" => Ok(BusChoice::Auto),
+        "system" => Ok(BusChoice::System),
+        "session" => Ok(BusChoice::Session),
+        "off" => Ok(BusChoice::Off),
+        _ => Err(format!("not one of auto, system, session and off: '{text}'")),
     }
 }
 

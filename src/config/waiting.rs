@@ -16,7 +16,7 @@ macro_rules! options {
 }
 
 /// `environment` is missing: its programs change with it.
-const OPTIONS: [Changed; 16] = options![
+const OPTIONS: [Changed; 17] = options![
     logfile,
     logfile_maxbytes,
     logfile_backups,
@@ -33,6 +33,7 @@ const OPTIONS: [Changed; 16] = options![
     directory,
     strip_ansi,
     identifier,
+    dbus,
 ];
 
 const HELP: &str =

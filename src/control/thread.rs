@@ -1,6 +1,7 @@
 //! The control thread: every server in one loop of its own, which never touches the engine.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 
@@ -25,6 +26,9 @@ pub type Warn = Arc<dyn Fn(String) + Send + Sync>;
 /// Threads that wait for disks.
 const BLOCKING_THREADS: usize = 32;
 
+/// What shares the thread with the servers, and ends with them.
+pub type Neighbour = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Serves the listeners from when it is told to open until it is told to close; whoever drops the senders tells so too.
 ///
 /// # Errors
@@ -33,6 +37,7 @@ pub fn start(
     listeners: Vec<(Listener, ServerSpec)>,
     interface: Interface,
     warn: Warn,
+    neighbour: Option<Neighbour>,
     opened: oneshot::Receiver<()>,
     closed: oneshot::Receiver<()>,
 ) -> io::Result<thread::JoinHandle<()>> {
@@ -46,6 +51,9 @@ pub fn start(
             }
             let (close, closing) = watch::channel(());
             let servers = servers(listeners, &interface, &warn, &web, &closing);
+            if let Some(neighbour) = neighbour {
+                tokio::spawn(neighbour);
+            }
             // Whatever it is told: the daemon ends.
             let _ = closed.await;
             drop(close);

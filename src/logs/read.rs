@@ -84,8 +84,11 @@ fn tail_of(path: &Path, asked_offset: i64, asked_length: i64) -> io::Result<Tail
     Ok(Tail { text, offset: size, overflow })
 }
 
-/// Opens a regular file, never waiting for whoever has the other end of something else.
-fn open(path: &Path) -> io::Result<(File, u64)> {
+/// Opens a regular file for reading, never waiting for whoever has the other end of something else; its size.
+///
+/// # Errors
+/// When it cannot be opened, or is something else.
+pub fn open(path: &Path) -> io::Result<(File, u64)> {
     let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {

@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::children::Children;
-use super::handle::{Call, Configs, Desk};
+use super::handle::{Call, Configs, Desk, News, Standing};
 use super::signals::Signals;
 use super::status;
-use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
+use crate::api::{Census, ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::check::Trouble;
 use crate::config::spec::GroupSpec;
 use crate::engine::{Engine, Input, LoadReason, Phase, ProcessId, Ticket};
@@ -202,13 +202,20 @@ impl Driver {
     /// What surfaces and the service manager see of the new state.
     fn show(&mut self) {
         let mood = self.engine.mood();
-        self.desk.set_state(mood);
-        self.manager.status(&status::line(mood, &self.engine.census()));
+        let census = self.engine.census();
+        self.manager.status(&status::line(mood, &census));
+        let census = Census::new(census.iter().map(|(state, names)| (*state, names.len())));
+        self.desk.show(Standing { state: mood, census });
     }
 
     /// Tells every surface that something is in another state.
     pub(super) fn tell_change(&self) {
         self.desk.tell_change();
+    }
+
+    /// Tells whoever wants to know what has happened.
+    pub(super) fn tell(&self, news: News) {
+        self.desk.tell(news);
     }
 
     /// Tells every surface what is configured.

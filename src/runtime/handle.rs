@@ -4,9 +4,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::api::{Asker, ConfigInfo, Fault, FaultCode, Now, ProcessDetails, Reply, Request, SupervisorState};
+use crate::api::{
+    Asker, Census, ConfigInfo, Event, Fault, FaultCode, Now, ProcessDetails, Reply, Request, RereadResult,
+    SupervisorState,
+};
 use crate::config::error::Diagnostic;
 use crate::config::spec::ProcessSpec;
 use crate::logs::plane::Drops;
@@ -14,6 +17,12 @@ use crate::system::usage::usage_of;
 
 /// Requests that may be under way before the next one has to wait.
 pub const QUEUE_LIMIT: usize = 1024;
+
+/// News that a surface may be behind before it misses some.
+pub const NEWS_LIMIT: usize = 1024;
+
+/// News from which on the output of programs is no longer told: it would push out what matters.
+const OUTPUT_LIMIT: usize = 64;
 
 /// A request on its way to the loop, with the place for its answer.
 #[derive(Debug)]
@@ -35,6 +44,32 @@ pub struct About {
     pub pid: i32,
     /// The main log, if it is a file.
     pub logfile: Option<PathBuf>,
+    /// The main file of the configuration.
+    pub configuration: PathBuf,
+}
+
+/// How things stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What the supervisor as a whole is doing.
+    pub state: SupervisorState,
+    /// How many processes are in each state.
+    pub census: Census,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        Self { state: SupervisorState::Running, census: Census::default() }
+    }
+}
+
+/// What happens, for surfaces that tell it on.
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Something that event listeners are told as well.
+    Event(Arc<Event>),
+    /// Somebody has read the configuration again.
+    Reread(Arc<RereadResult>),
 }
 
 /// Everything that is configured, by process name.
@@ -47,8 +82,9 @@ pub type Findings = Arc<Vec<Diagnostic>>;
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     calls: mpsc::Sender<Call>,
-    state: watch::Receiver<SupervisorState>,
+    standing: watch::Receiver<Standing>,
     changes: watch::Receiver<()>,
+    news: broadcast::Sender<News>,
     configs: Arc<RwLock<Configs>>,
     findings: watch::Receiver<Findings>,
     drops: Drops,
@@ -61,8 +97,9 @@ pub struct Supervisor {
 pub struct Desk {
     /// What surfaces ask.
     pub calls: mpsc::Receiver<Call>,
-    state: watch::Sender<SupervisorState>,
+    standing: watch::Sender<Standing>,
     changes: watch::Sender<()>,
+    news: broadcast::Sender<News>,
     configs: Arc<RwLock<Configs>>,
 }
 
@@ -76,21 +113,23 @@ impl Supervisor {
         clock: fn() -> Now,
     ) -> (Self, Desk) {
         let (calls, receiver) = mpsc::channel(QUEUE_LIMIT);
-        let (state, state_seen) = watch::channel(SupervisorState::Running);
+        let (standing, standing_seen) = watch::channel(Standing::default());
         let (changes, changes_seen) = watch::channel(());
+        let (news, _) = broadcast::channel(NEWS_LIMIT);
         let configs = Arc::new(RwLock::new(Configs::default()));
         let (shown, about) = (Arc::clone(&configs), Arc::new(about));
         let handle = Self {
             calls,
-            state: state_seen,
+            standing: standing_seen,
             changes: changes_seen,
+            news: news.clone(),
             configs: shown,
             findings,
             drops,
             about,
             clock,
         };
-        (handle, Desk { calls: receiver, state, changes, configs })
+        (handle, Desk { calls: receiver, standing, changes, news, configs })
     }
 
     /// Asks, and waits for the answer: at once, or when the state that the request waits for is reached.
@@ -129,13 +168,25 @@ impl Supervisor {
     /// What the supervisor as a whole is doing.
     #[must_use]
     pub fn state(&self) -> SupervisorState {
-        *self.state.borrow()
+        self.standing.borrow().state
     }
 
     /// Tells whenever a process, a group or the supervisor has come into another state.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changes.clone()
+    }
+
+    /// The same, and how many processes are in each state; it tells when that changes.
+    #[must_use]
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    /// What happens from now on. Who reads too slowly misses the oldest, and is told how many; nobody waits for it.
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
     }
 
     /// What does not change.
@@ -167,9 +218,14 @@ impl Supervisor {
 }
 
 impl Desk {
-    /// Tells every surface the new state.
-    pub fn set_state(&self, state: SupervisorState) {
-        if self.state.send_if_modified(|seen| std::mem::replace(seen, state) != state) {
+    /// Tells every surface how things stand.
+    pub fn show(&self, standing: Standing) {
+        let mut another_state = false;
+        self.standing.send_if_modified(|seen| {
+            another_state = seen.state != standing.state;
+            std::mem::replace(seen, standing) != standing
+        });
+        if another_state {
             self.tell_change();
         }
     }
@@ -177,6 +233,15 @@ impl Desk {
     /// Tells whoever watches that something is in another state.
     pub fn tell_change(&self) {
         self.changes.send_replace(());
+    }
+
+    /// Tells whoever wants to know what has happened.
+    pub fn tell(&self, news: News) {
+        let output = matches!(&news, News::Event(event) if event.is_output());
+        if self.news.receiver_count() > 0 && !(output && self.news.len() >= OUTPUT_LIMIT) {
+            // The last one may have left meanwhile.
+            let _ = self.news.send(news);
+        }
     }
 
     /// Tells every surface what is configured now.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::children::Order;
 use super::driver::{Driver, Fact};
+use super::handle::News;
 use super::plan;
 use crate::api::{Event, Fault, FaultCode, Level, Notice, ProcessName, Reply};
 use crate::config::spec::{LogSpec, LogTarget, ProcessSpec};
@@ -16,9 +17,10 @@ impl Driver {
     pub(super) fn perform(&mut self, poll: &Epoll, effect: Effect) {
         match effect {
             Effect::Note(notice) => self.log.note(&notice),
-            Effect::Publish(event) => self.publish(&event),
+            Effect::Publish(event) => self.publish(event),
             Effect::Reply { ticket, answer } => {
-                if matches!(answer, Ok(Reply::Reread(_))) {
+                if let Ok(Reply::Reread(result)) = &answer {
+                    self.tell(News::Reread(Arc::new(result.clone())));
                     // Whoever has reread sees the new configuration in the next answer.
                     self.show_configs();
                 }
@@ -92,14 +94,15 @@ impl Driver {
         }
     }
 
-    /// Who listens: for now the surfaces, through the configuration that they show.
-    fn publish(&self, event: &Event) {
-        if matches!(event, Event::GroupAdded(_) | Event::GroupRemoved(_) | Event::SupervisorState(_)) {
+    /// Who listens: the surfaces, through the configuration that they show and the news that they tell on.
+    fn publish(&self, event: Arc<Event>) {
+        if matches!(*event, Event::GroupAdded(_) | Event::GroupRemoved(_) | Event::SupervisorState(_)) {
             self.show_configs();
         }
-        if matches!(event, Event::ProcessState { .. } | Event::GroupAdded(_) | Event::GroupRemoved(_)) {
+        if matches!(*event, Event::ProcessState { .. } | Event::GroupAdded(_) | Event::GroupRemoved(_)) {
             self.tell_change();
         }
+        self.tell(News::Event(event));
     }
 
     fn signal_sent(&mut self, id: ProcessId, errand: Option<Errand>, sent: Result<(), String>) {

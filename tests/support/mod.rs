@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "arguments of calls are written where they are made")]
 
 pub mod browser;
+pub mod bus;
 pub mod daemon;
 pub mod home;
 pub mod machine;

@@ -49,6 +49,8 @@ pub enum Kind {
     Patterns,
     /// `kill` or `leave`.
     Leftovers,
+    /// `auto`, `system`, `session` or `off`.
+    Bus,
     /// An amount with a unit, or `infinity`.
     Amount,
     /// A limit, or `soft:hard`.
@@ -82,6 +84,7 @@ impl Kind {
             Self::Socket => "use tcp://host:port or unix:///absolute/path",
             Self::Names => "name programs that have a [program:x] section, separated by commas",
             Self::Leftovers => "use kill or leave",
+            Self::Bus => "use auto, system, session or off",
             Self::Amount => "use a whole number, with K, M, G or T where it is bytes, or infinity",
             Self::SoftAndHard => "use one limit, or soft:hard, as in 1024:4096",
             Self::Percent => "use a percentage of one processor, as in 150%",
@@ -117,6 +120,7 @@ impl Kind {
             Self::Events => "event names",
             Self::Patterns => "file patterns",
             Self::Leftovers => "kill or leave",
+            Self::Bus => "auto, system, session or off",
             Self::Amount => "amount",
             Self::SoftAndHard => "soft[:hard]",
             Self::Percent => "percentage",

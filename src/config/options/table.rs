@@ -276,6 +276,14 @@ const SUPERVISORD: &[OptionRow] = &[
         Off("false"),
         "Remove ANSI escape sequences from the logs of programs.",
     ),
+    row(
+        "dbus",
+        Kind::Bus,
+        "auto",
+        Hidden,
+        "The bus on which programs can be seen and controlled as org.supervisord.Supervisor1. auto: as a service of systemd, \
+         the system bus for root and the session bus for any other user; elsewhere none.",
+    ),
 ];
 
 const RPCINTERFACE: &[OptionRow] = &[row(

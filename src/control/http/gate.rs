@@ -37,7 +37,7 @@ enum Source {
 impl Source {
     fn of(surface: Surface) -> Self {
         match surface {
-            Surface::Unix { uid, .. } => Self::Uid(uid),
+            Surface::Unix { uid, .. } | Surface::Bus { uid, .. } => Self::Uid(uid),
             Surface::Inet { address } => Self::Address(match address.ip().to_canonical() {
                 IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),
                 ip @ IpAddr::V4(_) => ip,

@@ -19,7 +19,7 @@ use crate::config::spec::{Credentials, Password};
 use crate::control::web::serve::Web;
 use crate::control::xmlrpc::Interface;
 use crate::logs::plane::Drops;
-use crate::runtime::handle::{About, Desk, Findings, Supervisor};
+use crate::runtime::handle::{About, Desk, Findings, Standing, Supervisor};
 use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
 
 const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
@@ -27,7 +27,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
 /// A desk that knows no process, and does whatever else it is told.
 async fn desk(mut desk: Desk, shutting_down: bool) {
     if shutting_down {
-        desk.set_state(SupervisorState::Shutdown);
+        desk.show(Standing { state: SupervisorState::Shutdown, ..Standing::default() });
     }
     while let Some(call) = desk.calls.recv().await {
         let answer = match call.request {
@@ -57,7 +57,7 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
 }
 
 fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: Option<PathBuf>) -> Site {
-    let about = About { identifier: "me".into(), pid: 7, logfile };
+    let about = About { identifier: "me".into(), pid: 7, logfile, configuration: "/c".into() };
     let (supervisor, side) =
         Supervisor::new(about, watch::channel(Findings::default()).1, Drops::default(), Now::default);
     tokio::spawn(desk(side, shutting_down));
