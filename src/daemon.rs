@@ -523,7 +523,8 @@ fn on_the_bus(spec: &DaemonSpec, supervisor: &Supervisor, log: &Arc<MainLog>) ->
     let bus = Bus::choose(spec.dbus, ServiceManager::is_ours(), nix::unistd::Uid::effective().is_root())?;
     let log = Arc::clone(log);
     let say = Arc::new(move |level, text| log.line(level, text));
-    Some(Box::pin(bus::run(bus::Parts { supervisor: supervisor.clone(), bus, wanted, say })))
+    let parts = bus::Parts { supervisor: supervisor.clone(), bus, wanted, say };
+    Some(Box::new(move |closing| Box::pin(bus::run(parts, closing))))
 }
 
 /// What the data plane tells: facts to the loop. Lines go to the main log at once, because what programs write must not

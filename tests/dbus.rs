@@ -117,9 +117,11 @@ fn programs_are_controlled() {
         }
     });
     assert_eq!(name, (format!("{NAME}.Error.BadName"), "BAD_NAME: no".to_owned()));
-    let log = daemon.home.read("main.log");
     for line in ["start of 'cat' requested by uid ", "over D-Bus: done\n", "over D-Bus: BAD_NAME: no\n"] {
-        assert!(log.contains(line), "{line} in {log}");
+        eventually(&format!("the main log says {line:?}"), || {
+            let log = daemon.home.read("main.log");
+            so(log.contains(line), log)
+        });
     }
 }
 
@@ -170,7 +172,10 @@ fn shown(message: &Message) -> Option<String> {
             if name.starts_with("TICK") {
                 return None;
             }
-            format!("event {name} {}", headers.get("processname").or(headers.get("groupname")).unwrap())
+            format!(
+                "event {name} {}",
+                headers.get("processname").or(headers.get("groupname")).map_or("", String::as_str)
+            )
         }
         "GroupAdded" | "GroupRemoved" => format!("{member} {}", body.deserialize::<String>().unwrap()),
         "ConfigurationReread" => {
@@ -311,4 +316,21 @@ fn ten_thousand_calls_hold_up_nobody() {
     assert!(answered > 0, "{answered} answered, {refused} refused");
     bus.call("GetProcess", &["s", "cat"]).says(0, "o <ANY>\n");
     assert_eq!(daemon.ctl("pid").stdout.trim(), daemon.pid.to_string());
+}
+
+/// Whoever shuts the daemon down is answered, and the last transition is told before the daemon leaves the bus.
+#[test]
+fn a_shutdown_is_answered_and_told() {
+    let (bus, mut daemon) = on_a_bus(PROGRAMS);
+    daemon.must("startProcess", json!(["cat"]));
+    client(&bus, async |connection| {
+        let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME).build().unwrap();
+        let queue = Some(256.try_into().unwrap());
+        let mut stream = MessageStream::for_match_rule(rule, &connection, queue).await.unwrap();
+        let interface = format!("{NAME}.Manager");
+        let call = connection.call_method(Some(NAME), ROOT, Some(interface.as_str()), "Shutdown", &());
+        call.await.unwrap();
+        while shown(&next(&mut stream).await).is_none_or(|told| told != "cat: STOPPING STOPPED") {}
+    });
+    assert!(daemon.await_end().success());
 }

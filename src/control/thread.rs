@@ -26,8 +26,8 @@ pub type Warn = Arc<dyn Fn(String) + Send + Sync>;
 /// Threads that wait for disks.
 const BLOCKING_THREADS: usize = 32;
 
-/// What shares the thread with the servers, and ends with them.
-pub type Neighbour = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What shares the thread with the servers, and ends when it is told to close.
+pub type Neighbour = Box<dyn FnOnce(watch::Receiver<()>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
 /// Serves the listeners from when it is told to open until it is told to close; whoever drops the senders tells so too.
 ///
@@ -51,15 +51,16 @@ pub fn start(
             }
             let (close, closing) = watch::channel(());
             let servers = servers(listeners, &interface, &warn, &web, &closing);
-            if let Some(neighbour) = neighbour {
-                tokio::spawn(neighbour);
-            }
+            let neighbour = neighbour.map(|begin| tokio::spawn(begin(closing.clone())));
             // Whatever it is told: the daemon ends.
             let _ = closed.await;
             drop(close);
             for server in servers {
                 // A server that ended before has said why to its clients; the others went on.
                 let _ = server.await;
+            }
+            if let Some(neighbour) = neighbour {
+                let _ = neighbour.await;
             }
         });
         // A disk that hangs keeps nobody from ending.

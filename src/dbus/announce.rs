@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::watch;
 use zbus::{DynamicType, Message};
 
 use super::NAME;
@@ -51,8 +52,8 @@ impl From<Fault> for Gone {
     }
 }
 
-/// Tells what happens, until there is no bus or no supervisor.
-pub async fn run(service: Arc<Service>) {
+/// Tells what happens, until there is no bus, or no supervisor, or everything was told when it is told to close.
+pub async fn run(service: Arc<Service>, closing: watch::Receiver<()>) {
     let supervisor = &service.parts.supervisor;
     let mut announcer = Announcer {
         told: standard::daemon(supervisor),
@@ -61,28 +62,31 @@ pub async fn run(service: Arc<Service>) {
         service: Arc::clone(&service),
     };
     // Either way there is nothing left to do here: the connection's end is seen by who reads from it.
-    match announcer.tell_all().await {
+    match announcer.tell_all(closing).await {
         Ok(()) | Err(Gone::Bus | Gone::Supervisor) => {}
     }
 }
 
 impl Announcer {
-    async fn tell_all(&mut self) -> Result<(), Gone> {
+    async fn tell_all(&mut self, mut closing: watch::Receiver<()>) -> Result<(), Gone> {
         let mut news = self.service.parts.supervisor.news();
         let mut standing = self.service.parts.supervisor.standing();
         self.members = self.groups().await?;
-        loop {
+        let mut open = true;
+        while open {
             let (mut batch, mut missed) = (Vec::new(), false);
             tokio::select! {
                 one = news.recv() => match one {
                     Ok(one) => batch.push(one),
                     Err(RecvError::Lagged(_)) => missed = true,
-                    Err(RecvError::Closed) => return Ok(()),
+                    Err(RecvError::Closed) => open = false,
                 },
                 // The counts come after the news that changed them.
-                shown = standing.changed() => if shown.is_err() { return Ok(()) },
+                shown = standing.changed() => if shown.is_err() { open = false },
+                _ = closing.changed() => open = false,
             }
-            while batch.len() < BATCH {
+            // At the end, everything that is left.
+            while batch.len() < BATCH || !open {
                 match news.try_recv() {
                     Ok(one) => batch.push(one),
                     Err(TryRecvError::Lagged(_)) => missed = true,
@@ -97,6 +101,7 @@ impl Announcer {
             let messages = std::mem::take(&mut self.messages);
             self.service.connection.send_all(&messages).await?;
         }
+        Ok(())
     }
 
     async fn batch(&mut self, batch: &[News]) -> Result<(), Gone> {
@@ -109,7 +114,7 @@ impl Announcer {
                 last.insert(name, at);
             }
         }
-        let mut infos = self.infos(last.keys().copied()).await?;
+        let mut infos = self.infos(last.keys().copied()).await;
         for (at, news) in batch.iter().enumerate() {
             match news {
                 News::Event(event) => {
@@ -127,15 +132,15 @@ impl Announcer {
         Ok(())
     }
 
-    /// What is known of some processes; who is not there any more is left out.
+    /// What is known of some processes; who is not there any more is left out, and everybody when the supervisor ends.
     async fn infos(
         &self,
         names: impl ExactSizeIterator<Item = &ProcessName>,
-    ) -> Result<HashMap<ProcessName, ProcessInfo>, Gone> {
+    ) -> HashMap<ProcessName, ProcessInfo> {
         let supervisor = &self.service.parts.supervisor;
         if names.len() > ASKED_ALONE {
-            let all = standard::infos(supervisor).await?;
-            return Ok(all.into_iter().map(|info| (info.name.clone(), info)).collect());
+            let all = standard::infos(supervisor).await.unwrap_or_default();
+            return all.into_iter().map(|info| (info.name.clone(), info)).collect();
         }
         let mut infos = HashMap::new();
         for name in names {
@@ -143,7 +148,7 @@ impl Announcer {
                 infos.insert(name.clone(), *info);
             }
         }
-        Ok(infos)
+        infos
     }
 
     async fn event(&mut self, event: &Event, info: Option<ProcessInfo>) -> Result<(), Gone> {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use zbus::connection::Builder;
 use zbus::{Connection, MessageStream};
 
@@ -65,55 +66,89 @@ pub struct Parts {
 
 /// Until the first attempt to find a bus that is gone, and between the first two.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// For what is under way when the daemon ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Between two attempts, at most.
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Serves on the bus, whenever there is one. Never ends by itself.
-pub async fn run(parts: Parts) {
+/// Serves on the bus, whenever there is one, until it is told to close; then what is under way is answered.
+pub async fn run(parts: Parts, mut closing: watch::Receiver<()>) {
     let mut pause = FIRST_PAUSE;
     let mut told = None;
     loop {
         match join(&parts).await {
             Ok((service, stream)) => {
                 (pause, told) = (FIRST_PAUSE, None);
-                serve(service, stream).await;
+                if serve(service, stream, &mut closing).await == End::Ours {
+                    return;
+                }
                 (parts.say)(Level::Info, format!("D-Bus: the {} is gone; waiting for it", parts.bus));
             }
-            Err(problem) => {
-                if told.as_ref() != Some(&problem) {
+            // Its words may differ each time.
+            Err((step, problem)) => {
+                if told.replace(step) != Some(step) {
                     let level = if parts.wanted { Level::Warn } else { Level::Info };
                     (parts.say)(level, format!("D-Bus: going without the {}: {problem}", parts.bus));
                 }
-                told = Some(problem);
             }
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LAST_PAUSE);
+        tokio::select! {
+            () = sleep(pause) => pause = (pause * 2).min(LAST_PAUSE),
+            _ = closing.changed() => return,
+        }
     }
 }
 
-async fn serve(service: Arc<Service>, stream: MessageStream) {
-    let announcer = tokio::spawn(announce::run(Arc::clone(&service)));
-    service.answer_all(stream).await;
-    announcer.abort();
+/// Who has ended it.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// The bus.
+    Theirs,
+    /// The daemon.
+    Ours,
+}
+
+async fn serve(service: Arc<Service>, stream: MessageStream, closing: &mut watch::Receiver<()>) -> End {
+    let mut announcer = tokio::spawn(announce::run(Arc::clone(&service), closing.clone()));
+    tokio::select! {
+        () = service.answer_all(stream) => {
+            announcer.abort();
+            End::Theirs
+        }
+        _ = closing.changed() => {
+            let last = async {
+                // One that has ended has nothing more to tell.
+                let _ = (&mut announcer).await;
+                service.idle().await;
+            };
+            // A bus that hangs keeps nobody from ending.
+            let _ = timeout(LAST_WORDS, last).await;
+            End::Ours
+        }
+    }
+}
+
+/// What an attempt fails at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Connect,
+    Name,
 }
 
 /// Connects, and asks for the name; who has it already keeps it, and hands it over when it ends.
-async fn join(parts: &Parts) -> Result<(Arc<Service>, MessageStream), String> {
+async fn join(parts: &Parts) -> Result<(Arc<Service>, MessageStream), (Step, String)> {
     let builder = match parts.bus {
         Bus::System => Builder::system(),
         Bus::Session => Builder::session(),
     };
-    let connection = builder.build().await.map_err(|error| error.to_string())?;
-    // Before the name, so that no call is missed.
+    let connection = builder.build().await.map_err(|error| (Step::Connect, error.to_string()))?;
+    // Before the name, so that no call is missed; and that it is ours is told in it.
     let stream = MessageStream::from(&connection);
-    let owned = request_name(&connection).await?;
-    let line = if owned {
-        format!("D-Bus: on the {} as {NAME}", parts.bus)
-    } else {
-        format!("D-Bus: another process is {NAME} on the {}; waiting until it ends", parts.bus)
-    };
-    (parts.say)(if owned { Level::Info } else { Level::Warn }, line);
+    if !request_name(&connection).await.map_err(|problem| (Step::Name, problem))? {
+        let bus = parts.bus;
+        let line = format!("D-Bus: another process is {NAME} on the {bus}; waiting until it ends");
+        (parts.say)(Level::Warn, line);
+    }
     Ok((Arc::new(Service::new(parts.clone(), connection)), stream))
 }
 

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+
 use super::refusal::Refusal;
 
 /// Bytes of a call's arguments.
@@ -25,7 +27,14 @@ struct Counts {
 
 /// Counts what is under way.
 #[derive(Debug, Clone, Default)]
-pub struct Limits(Arc<Mutex<Counts>>);
+pub struct Limits(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    counts: Mutex<Counts>,
+    /// Told when the last call that is under way has ended.
+    idle: Notify,
+}
 
 /// A call that is under way, until it is dropped.
 #[derive(Debug)]
@@ -41,7 +50,7 @@ pub struct Question(Limits);
 
 impl Limits {
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a call of so many bytes begin.
@@ -66,6 +75,18 @@ impl Limits {
         Ok(Underway { limits: self.clone(), client: client.to_owned(), cost })
     }
 
+    /// Waits until no call is under way.
+    pub async fn idle(&self) {
+        loop {
+            // First, so that what ends meanwhile wakes us.
+            let told = self.0.idle.notified();
+            if self.counts().bytes == 0 {
+                return;
+            }
+            told.await;
+        }
+    }
+
     /// Lets somebody be asked for a password; `None` when too many are.
     #[must_use]
     pub fn question(&self) -> Option<Question> {
@@ -82,6 +103,9 @@ impl Drop for Underway {
     fn drop(&mut self) {
         let mut counts = self.limits.counts();
         counts.bytes -= self.cost;
+        if counts.bytes == 0 {
+            self.limits.0.idle.notify_waiters();
+        }
         if let Some(calls) = counts.clients.get_mut(&self.client) {
             *calls -= 1;
             if *calls == 0 {

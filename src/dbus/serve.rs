@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_core::Stream as _;
 use zbus::message::{Builder, Flags, Type};
-use zbus::names::InterfaceName;
+use zbus::names::{InterfaceName, MemberName};
 use zbus::{Connection, Fd, Message, MessageStream};
 
 use super::NAME;
@@ -52,7 +52,7 @@ impl Service {
         while let Some(Ok(message)) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
             match message.message_type() {
                 Type::MethodCall => self.begin(message).await,
-                Type::Signal => self.heard(&message).await,
+                Type::Signal => self.heard(&message),
                 Type::MethodReturn | Type::Error => {}
             }
         }
@@ -71,20 +71,30 @@ impl Service {
     }
 
     /// What the bus says of our name.
-    async fn heard(&self, message: &Message) {
+    fn heard(&self, message: &Message) {
         let header = message.header();
         let from_bus = header.sender().is_some_and(|sender| sender.as_str() == "org.freedesktop.DBus");
         let ours = || message.body().deserialize::<String>().is_ok_and(|name| name == NAME);
-        let member = header.member().map_or("", |member| member.as_str());
         if !from_bus || !ours() {
             return;
         }
-        if member == "NameLost" {
-            // The reply to this comes as a message as well: it is not waited for here.
-            let connection = self.connection.clone();
-            tokio::spawn(async move { request_name(&connection).await });
-            (self.parts.say)(Level::Warn, format!("D-Bus: lost the name {NAME}; waiting for it"));
+        match header.member().map(MemberName::as_str) {
+            Some("NameAcquired") => {
+                (self.parts.say)(Level::Info, format!("D-Bus: on the {} as {NAME}", self.parts.bus));
+            }
+            Some("NameLost") => {
+                // The reply comes as a message as well: it is not waited for here.
+                let connection = self.connection.clone();
+                tokio::spawn(async move { request_name(&connection).await });
+                (self.parts.say)(Level::Warn, format!("D-Bus: lost the name {NAME}; waiting for it"));
+            }
+            _ => {}
         }
+    }
+
+    /// Waits until no call is under way.
+    pub async fn idle(&self) {
+        self.limits.idle().await;
     }
 
     async fn answer(&self, message: &Message, _underway: Underway) {
