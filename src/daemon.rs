@@ -17,7 +17,6 @@ use crate::config::{check, error, waiting};
 use crate::control;
 use crate::control::http::Listener;
 use crate::control::http::auth;
-use crate::control::http::bind::{SocketFile, bind};
 use crate::control::thread::Neighbour;
 use crate::control::xmlrpc::Interface;
 use crate::dbus::bus::{self, Bus};
@@ -33,7 +32,10 @@ use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
 use crate::system::terminal::Hidden;
 use crate::system::{clock, daemonize, files, user};
+use crate::systemd::listen::{self, Passed};
 use crate::systemd::notify::ServiceManager;
+
+mod sockets;
 
 /// A usage, configuration or start-up error.
 const USAGE: u8 = 2;
@@ -51,7 +53,7 @@ struct Invocation {
     machine: OsMachine,
     file: PathBuf,
     overrides: Overrides,
-    /// The soft limit of open files that we were given: what a child gets.
+    /// The soft limit of open files that we were given.
     nofile_soft: Option<u64>,
 }
 
@@ -115,7 +117,10 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     if parsed.get("check").is_some() {
         return examine(program, args, &invocation, parsed.get("format"));
     }
-    let mut footing = Footing { supervision: None, cgroups: Tree::take() };
+    let passed = listen::take().map_err(|error| {
+        usage_error(program, &format!("can't take what the service manager passes: {error}"))
+    })?;
+    let mut footing = Footing { supervision: None, cgroups: Tree::take(), passed };
     loop {
         let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error.0))?;
         let ended =
@@ -243,6 +248,8 @@ struct Footing {
     supervision: Option<Supervision>,
     /// Where each program gets a cgroup of its own.
     cgroups: Result<Tree, NoTree>,
+    /// Sockets that the service manager has opened.
+    passed: Vec<Passed>,
 }
 
 /// The loop's means, and the signals that come between two lives. Made after the daemon has left the terminal, because it
@@ -254,24 +261,6 @@ fn begin() -> io::Result<Supervision> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let signals = Signals::listen(&runtime)?;
     Ok((runtime, signals))
-}
-
-/// What was opened before the loops start, to be closed when they have ended.
-struct Opened {
-    listeners: Vec<(Listener, ServerSpec)>,
-    files: Vec<SocketFile>,
-    notices: Vec<String>,
-}
-
-fn open_sockets(spec: &DaemonSpec) -> Result<Opened, String> {
-    let mut opened = Opened { listeners: Vec::new(), files: Vec::new(), notices: Vec::new() };
-    for server in &spec.servers {
-        let bound = bind(&server.address).map_err(|error| error.to_string())?;
-        opened.files.extend(bound.file);
-        opened.notices.extend(bound.notice);
-        opened.listeners.push((bound.listener, server.clone()));
-    }
-    Ok(opened)
 }
 
 /// One life, from a configuration to the end of every program.
@@ -299,7 +288,10 @@ fn serve_once(
             lines.extend(rlimit::ensure(limit, wanted)?.map(|text| (Level::Info, text)));
         }
     }
-    let opened = open_sockets(&spec)?;
+    let opened = sockets::open(&spec, &footing.passed)?;
+    if first {
+        lines.extend(sockets::unasked(&spec, &footing.passed).into_iter().map(|text| (Level::Warn, text)));
+    }
     for notice in &opened.notices {
         say(&mut io::stderr(), notice);
     }
@@ -503,7 +495,9 @@ fn loops(
         identifier: spec.identifier.clone(),
         strip_ansi: spec.strip_ansi,
         repeat_output: spec.loglevel <= Level::Debug,
-        nofile_soft: invocation.nofile_soft,
+        nofile_soft: invocation
+            .nofile_soft
+            .map(|given| rlimit::files_for_a_child(given, spec.minfds, ServiceManager::is_ours())),
         cgroups: configured.cgroups,
     };
     let parts = Parts { desk, plane, facts, teller, log, loader, serve, surroundings, reap_strangers };

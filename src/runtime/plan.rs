@@ -29,7 +29,7 @@ pub struct Surroundings {
     pub strip_ansi: bool,
     /// Whether the main log repeats what they write.
     pub repeat_output: bool,
-    /// Open files that a child may have at first; `None`: as we have.
+    /// The soft limit of open files for a child; `None`: as we have.
     pub nofile_soft: Option<u64>,
     /// Where each child gets a cgroup of its own.
     pub cgroups: Option<Tree>,
@@ -109,7 +109,7 @@ fn assemble(
     Ok(Plan { plan, program })
 }
 
-/// What setrlimit(2) is told: the soft limit of open files that we were given, and what is configured.
+/// What setrlimit(2) is told: the soft limit of open files, and what is configured.
 fn limits(around: &Surroundings, spec: &ProcessSpec) -> Vec<ProcessLimit> {
     let configured = &spec.limits.resources;
     let nofile =

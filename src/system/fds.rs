@@ -45,6 +45,19 @@ pub fn duplicate_from(number: i32, lowest: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Takes a descriptor that we were started with. To be called once for a number.
+///
+/// # Errors
+/// `EBADF` when there is none.
+pub fn adopt(number: i32) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl takes any number, and refuses those that are not open.
+    if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open since before we began, so nothing of ours got this number; the caller takes each but once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// Reads and writes of `fd` no longer wait.
 ///
 /// # Errors

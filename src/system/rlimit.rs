@@ -55,7 +55,19 @@ pub fn ensure(limit: Limit, wanted: i64) -> Result<Option<String>, String> {
     Ok(Some(format!("Increased {name} limit to {wanted}")))
 }
 
-/// The soft limit of open files, as we inherited it: what a child gets when it should not see ours.
+/// What programs that use select(2) can do with.
+const USUAL_FILES: u64 = 1024;
+
+/// The soft limit of open files for a child: ours, as we were given it or as `minfds` has raised it. A service manager gives us
+/// more than a child should have, because a descriptor of 1024 or more breaks select(2): there it is the usual one, or `minfds`.
+#[must_use]
+pub fn files_for_a_child(given: u64, minfds: i64, from_service_manager: bool) -> u64 {
+    let wanted = u64::try_from(minfds).unwrap_or(0);
+    let raised = given.max(wanted);
+    if from_service_manager { raised.min(wanted.max(USUAL_FILES)) } else { raised }
+}
+
+/// The soft limit of open files, as we inherited it.
 #[must_use]
 pub fn files_soft() -> Option<u64> {
     getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft)
@@ -64,6 +76,16 @@ pub fn files_soft() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_gets_what_supervisor_would_give_it_and_of_a_service_managers_gift_the_usual() {
+        assert_eq!(files_for_a_child(1024, 1024, false), 1024);
+        assert_eq!(files_for_a_child(4096, 1024, false), 4096);
+        assert_eq!(files_for_a_child(1024, 65_536, false), 65_536);
+        assert_eq!(files_for_a_child(524_288, 1024, true), 1024);
+        assert_eq!(files_for_a_child(524_288, 65_536, true), 65_536);
+        assert_eq!(files_for_a_child(256, 100, true), 256);
+    }
 
     #[test]
     fn enough_is_enough() {

@@ -1,7 +1,8 @@
 //! Adapters to the service manager, without policy.
 //!
-//! *May import:* api, system. *Invariants:* without a service manager `notify` does nothing and never fails; `journal` says
-//! what failed. *Tested:* beside each file, and in the systemd box (`tests/systemd.rs`).
+//! *May import:* api, system. *Invariants:* without a service manager `notify` does nothing and never fails; `journal` and
+//! `listen` say what failed. *Tested:* beside each file, and in the systemd box (`tests/systemd.rs`).
 
 pub mod journal;
+pub mod listen;
 pub mod notify;

@@ -243,7 +243,8 @@ fn included_files_are_told(subject: Subject) {
 
 /// SIG-40.
 fn limits_are_raised_and_told(subject: Subject) {
-    let home = Home::with(subject, "[supervisord]\nminfds=512\n");
+    let program = "[program:x]\ncommand=/bin/sh -c 'ulimit -Sn; exec sleep 1000'\n";
+    let home = Home::with(subject, &format!("[supervisord]\nminfds=512\n{program}"));
     let (soft, hard) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap();
     let wanted = soft + 1;
     if wanted > hard {
@@ -253,6 +254,7 @@ fn limits_are_raised_and_told(subject: Subject) {
     let daemon = Daemon::start_in(home, &["-a", &wanted.to_string()]);
     let line = format!("INFO Increased RLIMIT_NOFILE limit to {wanted}");
     assert!(daemon.log().contains(&line), "{:#?}", daemon.log());
+    daemon.await_log_of("x", &format!("{wanted}\n"));
 }
 
 /// CLI-45.

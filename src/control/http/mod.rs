@@ -14,6 +14,7 @@ pub mod guard;
 pub mod life;
 pub mod origin;
 pub mod page;
+pub mod passed;
 pub mod refusals;
 pub mod route;
 pub mod socket;

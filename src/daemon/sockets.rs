@@ -1,0 +1,50 @@
+//! The sockets of all servers: bound by us, or opened by the service manager before us.
+
+use crate::config::spec::{DaemonSpec, ServerSpec};
+use crate::control::http::bind::{Bound, SocketFile, bind};
+use crate::control::http::{Listener, passed};
+use crate::systemd::listen::Passed;
+
+/// What was opened before the loops start, to be closed when they have ended.
+pub(super) struct Opened {
+    pub(super) listeners: Vec<(Listener, ServerSpec)>,
+    pub(super) files: Vec<SocketFile>,
+    pub(super) notices: Vec<String>,
+}
+
+/// Opens what is configured. What was passed stays open for the next life.
+pub(super) fn open(spec: &DaemonSpec, passed: &[Passed]) -> Result<Opened, String> {
+    let mut opened = Opened { listeners: Vec::new(), files: Vec::new(), notices: Vec::new() };
+    for server in &spec.servers {
+        let bound = open_one(server, passed)?;
+        opened.files.extend(bound.file);
+        opened.notices.extend(bound.notice);
+        opened.listeners.push((bound.listener, server.clone()));
+    }
+    Ok(opened)
+}
+
+fn open_one(server: &ServerSpec, passed: &[Passed]) -> Result<Bound, String> {
+    let name = passed::name_for(&server.section);
+    let Some(socket) = passed.iter().find(|socket| socket.name == name) else {
+        return bind(&server.address).map_err(|error| error.to_string());
+    };
+    let fd = socket.fd.try_clone().map_err(|error| error.to_string())?;
+    passed::adopt(fd, &server.address).map_err(|why| {
+        format!("the socket '{name}' of the service manager cannot be that of [{}]: {why}", server.section)
+    })
+}
+
+/// Lines for sockets that were passed, and that nobody asks for.
+pub(super) fn unasked(spec: &DaemonSpec, passed: &[Passed]) -> Vec<String> {
+    let names: Vec<String> = spec.servers.iter().map(|server| passed::name_for(&server.section)).collect();
+    let unasked = passed.iter().filter(|socket| !names.contains(&socket.name));
+    unasked
+        .map(|socket| {
+            format!(
+                "the service manager has passed a socket '{}', which no server is configured for",
+                socket.name
+            )
+        })
+        .collect()
+}
