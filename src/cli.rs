@@ -59,6 +59,11 @@ pub const SUPERVISORD: &[Opt] = &[
     ),
     valued(None, "format", "FORMAT", "how --check tells it: text, or json for programs"),
     flag(None, "password-hash", "read a password, print a salted hash of it for the configuration, and exit"),
+    flag(
+        None,
+        "empty-cgroups",
+        "end what a daemon that has ended left in its cgroups, and exit; for ExecStopPost= of systemd",
+    ),
     valued(None, "profile_options", "OPTIONS", "accepted and ignored: the Python profiler"),
 ];
 

@@ -27,7 +27,7 @@ use crate::runtime::children::Surroundings;
 use crate::runtime::driver::{self, Fact, Loader, Parts};
 use crate::runtime::handle::{About, Findings, Supervisor};
 use crate::runtime::signals::Signals;
-use crate::system::cgroup::{NoTree, Tree};
+use crate::system::cgroup::{self, NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
 use crate::system::terminal::Hidden;
@@ -94,6 +94,11 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
             "password-hash" => {
                 let hash = password_hash().map_err(|error| usage_error(program, &error.to_string()))?;
                 say(&mut io::stdout(), &hash);
+                return Ok(ExitCode::SUCCESS);
+            }
+            "empty-cgroups" => {
+                cgroup::clear(!ServiceManager::ended_for_good())
+                    .map_err(|why| usage_error(program, &why.to_string()))?;
                 return Ok(ExitCode::SUCCESS);
             }
             _ => {}
@@ -438,6 +443,7 @@ fn loader(
     let said = Mutex::new(said);
     let (tell, findings) = watch::channel(Arc::new(found));
     let loader = move |_| {
+        let _reloading = ServiceManager::reloading();
         let loaded = load::load(&machine, &file, &overrides).map_err(|error| error.to_string())?;
         let mut found = check::all(&loaded, &machine);
         found.extend(waiting::for_a_restart(&started, &loaded));

@@ -87,9 +87,13 @@ fn systemd_finds_nothing_wrong_with_its_units() {
         return;
     }
     let machine = Machine::boot("verify");
-    let verified = machine
-        .sh("systemd-analyze verify --man=no $(dpkg -L supervisor | grep '^/lib/systemd/system/.*\\.') 2>&1");
-    assert_eq!(verified, "");
+    machine.write("/etc/systemd/system/supervisord.socket", include_str!("../systemd/supervisord.socket"));
+    let units = machine.sh("dpkg -L supervisor | grep '^/lib/systemd/system/.*\\.'");
+    let units = units.replace('\n', " ") + "/etc/systemd/system/supervisord.socket";
+    assert_eq!(machine.sh(&format!("systemd-analyze verify --man=no {units} 2>&1")), "");
+    let user = "/usr/lib/systemd/user/supervisord.service";
+    assert_eq!(machine.sh(&format!("systemd-analyze verify --user --man=no {user} 2>&1")), "");
+    machine.sh("getent group supervisor");
 }
 
 /// Debian's own package, as an administrator may have it.

@@ -164,6 +164,12 @@ fn a_citizen_of_systemd() {
         assert!(!found, "a child must not have {name}:\n{environ}");
     }
     assert!(environ.contains("SUPERVISOR_ENABLED=1"), "{environ}");
+    // The daemon has more than programs that use select(2) can do with.
+    let soft = |pid: &str| {
+        machine.sh(&format!("sed -n 's/^Max open files *\\([0-9]*\\).*/\\1/p' /proc/{pid}/limits"))
+    };
+    assert_eq!(soft(&pid.to_string()), "1024\n");
+    assert_ne!(soft(&machine.property("MainPID")), "1024\n");
 
     // An orderly shutdown is a success, and systemd leaves it at that.
     assert_eq!(machine.ctl("shutdown"), "Shut down\n");
@@ -262,4 +268,50 @@ fn a_reload_touches_only_what_has_changed() {
     assert!(journal.contains("invalid literal for int() with base 10: 'soon'"), "{journal}");
     assert_eq!(machine.running_pid("same"), same);
     assert_eq!(machine.property("ActiveState"), "active");
+}
+
+/// systemd opens the socket; who connects before there is a daemon starts it, and is answered.
+#[test]
+fn a_connection_before_the_daemon_is_answered() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("socket");
+    machine.write("/etc/systemd/system/supervisord.socket", include_str!("../systemd/supervisord.socket"));
+    machine.write("/etc/supervisor/conf.d/one.conf", "[program:one]\ncommand=/bin/sleep 1000\n");
+    machine.sh("systemctl daemon-reload; systemctl enable --now supervisord.socket");
+    assert_eq!(machine.property("ActiveState"), "inactive");
+
+    let answered = machine.ctl("pid");
+    assert_eq!(answered.trim(), machine.property("MainPID"));
+    let journal = machine.journal();
+    assert!(!journal.contains("stale socket"), "{journal}");
+    let pid = machine.running_pid("one");
+    let environ = machine.sh(&format!("tr '\\0' '\\n' < /proc/{pid}/environ; ls /proc/{pid}/fd"));
+    assert!(!environ.contains("LISTEN_"), "{environ}");
+
+    // Whoever comes while it restarts waits.
+    machine.sh("systemctl restart --no-block supervisord; supervisorctl pid");
+    machine.running_pid("one");
+}
+
+/// Whatever the daemon had to leave, the unit takes away when it stops, though systemd itself would not.
+#[test]
+fn a_stopped_service_leaves_nothing() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("leftovers");
+    machine.drop_in("KillMode=process");
+    machine.write(
+        "/etc/supervisor/conf.d/leaver.conf",
+        "[program:leaver]\ncommand=/bin/sh -c 'setsid sleep 1234 </dev/null >/dev/null 2>&1 & exec sleep 1000'\nleftovers=leave\n",
+    );
+    machine.enable_now();
+    machine.running_pid("leaver");
+    machine.sh("supervisorctl stop leaver; pgrep -fx 'sleep 1234'");
+    machine.sh("systemctl stop supervisord");
+    machine.sh("! pgrep -fx 'sleep 1234'");
+    assert_eq!(machine.property("Result"), "success", "{}", machine.journal());
+    machine.sh("! test -e /sys/fs/cgroup/system.slice/supervisord.service");
 }

@@ -23,6 +23,12 @@ use crate::api::{ProcessName, Signal};
 /// Where we ourselves live.
 const OURS: &str = "supervisor";
 
+/// Where systemd runs the helpers of a service whose tree is delegated.
+const HELPERS: &str = ".control";
+
+/// How long those who were killed may take to be gone.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+
 /// A name of a directory has at most 255 bytes.
 const NAME_LIMIT: usize = 200;
 
@@ -98,6 +104,37 @@ impl Tree {
         }
         write(&file, &format!("+{controller}"))
     }
+}
+
+/// For a helper that runs when the daemon has ended (systemd: `ExecStopPost=`). Ends whoever is left in the tree; or leaves the
+/// programs to the next daemon, which can be started only where no controller is on: a cgroup has processes or controllers.
+///
+/// # Errors
+/// When we are not such a helper.
+pub fn clear(leave_programs: bool) -> Result<(), NoTree> {
+    let own = own_cgroup().ok_or(NoTree::NoV2)?;
+    let root = own.parent().filter(|parent| own.ends_with(HELPERS) && is_delegated(parent));
+    let root = root.ok_or_else(|| NoTree::NotDelegated(own.display().to_string()))?;
+    if leave_programs {
+        let file = root.join("cgroup.subtree_control");
+        for controller in fs::read_to_string(&file).unwrap_or_default().split_whitespace() {
+            // The others may still go.
+            let _ = write(&file, &format!("-{controller}"));
+        }
+        return Ok(());
+    }
+    let places: Vec<Leaf> = fs::read_dir(root)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()) && entry.file_name() != HELPERS)
+        .map(|entry| Leaf { path: entry.path() })
+        .collect();
+    places.iter().for_each(Leaf::kill);
+    for place in places {
+        place.remove_within(GONE_WITHIN);
+    }
+    Ok(())
 }
 
 /// The place of one program in the tree.

@@ -42,6 +42,21 @@ impl ServiceManager {
         say(&[NotifyState::Watchdog]);
     }
 
+    /// RELOADING=1 and MONOTONIC_USEC=: the configuration is being read, until the answer is dropped.
+    #[must_use]
+    pub fn reloading() -> Reloading {
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            say(&[NotifyState::Reloading, now]);
+        }
+        Reloading
+    }
+
+    /// In ExecStopPost=: whether the service was told to end, and is not about to be started again.
+    #[must_use]
+    pub fn ended_for_good() -> bool {
+        std::env::var("SERVICE_RESULT").is_ok_and(|result| matches!(result.as_str(), "success" | "timeout"))
+    }
+
     /// STOPPING=1: shutdown has begun.
     pub fn stopping(&self) {
         say(&[NotifyState::Stopping]);
@@ -51,6 +66,16 @@ impl ServiceManager {
     pub fn extend_timeout(&self, time: Duration) {
         let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
         say(&[NotifyState::ExtendTimeoutUsec(micros)]);
+    }
+}
+
+/// As long as the configuration is being read; READY=1 afterwards.
+#[derive(Debug)]
+pub struct Reloading;
+
+impl Drop for Reloading {
+    fn drop(&mut self) {
+        say(&[NotifyState::Ready]);
     }
 }
 
