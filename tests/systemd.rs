@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use support::machine::{Machine, may_boot, running};
+use support::machine::{Machine, may_boot, running, text};
 use support::{eventually, so};
 
 const LARAVEL_CONF: &str = include_str!("laravel/my.conf");
@@ -314,4 +314,38 @@ fn a_stopped_service_leaves_nothing() {
     machine.sh("! pgrep -fx 'sleep 1234'");
     assert_eq!(machine.property("Result"), "success", "{}", machine.journal());
     machine.sh("! test -e /sys/fs/cgroup/system.slice/supervisord.service");
+}
+
+/// A package that was just installed is sound; each thing that is off is told of.
+#[test]
+fn the_doctor_says_what_is_off() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("doctor");
+    let down = machine.run(&["supervisorctl", "doctor"]);
+    let said = text(&down.stdout);
+    assert!(
+        said.contains("supervisor.sock no such file") && said.contains("systemctl start supervisord"),
+        "{said}"
+    );
+    assert_eq!(down.status.code(), Some(1), "{said}");
+
+    machine.enable_now();
+    let sound = machine.run(&["supervisorctl", "doctor"]);
+    let said = text(&sound.stdout);
+    // In the box there are no controllers.
+    let faults: Vec<&str> =
+        said.lines().filter(|line| !line.starts_with("note: ") && !line.starts_with(' ')).collect();
+    assert_eq!((faults, sound.status.code()), (vec!["Nothing is off."], Some(0)), "{said}");
+
+    machine.drop_in("KillMode=control-group\nDelegate=no");
+    machine.sh("cp /lib/systemd/system/supervisord.service /etc/systemd/system/supervisor.service");
+    machine.sh("systemctl daemon-reload; chmod 0777 /run/supervisor.sock");
+    let off = machine.run(&["supervisorctl", "doctor"]);
+    let said = text(&off.stdout);
+    for name in ["KillMode: ", "Delegate: ", "second unit: ", "control socket: "] {
+        assert!(said.lines().any(|line| line.starts_with(name)), "{name}\n{said}");
+    }
+    assert_eq!(off.status.code(), Some(1));
 }

@@ -1,7 +1,7 @@
 //! THE TABLE of commands: one row gives the name, the help and what it does.
 
 use super::session::Session;
-use super::{configuration, describe, flags, foreground, logs, merged, processes, shell, status};
+use super::{configuration, describe, doctor, flags, foreground, logs, merged, processes, shell, status};
 
 /// A command.
 pub struct Command {
@@ -81,6 +81,13 @@ pub const COMMANDS: &[Command] = &[
         words: Words::Processes,
         listed: Listed::More,
         run: describe::describe,
+    },
+    Command {
+        name: "doctor",
+        help: "doctor\t\t\tSay what is off with the daemon, its unit and its surroundings, and what helps",
+        words: Words::Nothing,
+        listed: Listed::More,
+        run: doctor::doctor,
     },
     Command {
         name: "exit",

@@ -12,6 +12,7 @@ mod configuration;
 mod connection;
 pub mod console;
 mod describe;
+mod doctor;
 mod editor;
 pub mod flags;
 mod follow;
