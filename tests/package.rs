@@ -92,7 +92,10 @@ fn systemd_finds_nothing_wrong_with_its_units() {
     let units = units.replace('\n', " ") + "/etc/systemd/system/supervisord.socket";
     assert_eq!(machine.sh(&format!("systemd-analyze verify --man=no {units} 2>&1")), "");
     let user = "/usr/lib/systemd/user/supervisord.service";
-    assert_eq!(machine.sh(&format!("systemd-analyze verify --user --man=no {user} 2>&1")), "");
+    assert_eq!(
+        machine.sh(&format!("XDG_RUNTIME_DIR=/run systemd-analyze verify --user --man=no {user} 2>&1")),
+        ""
+    );
     machine.sh("getent group supervisor");
 }
 

@@ -33,7 +33,7 @@ const RELOAD: &str = "systemctl daemon-reload";
 
 pub(super) const CHECKS: &[Check] = &[
     fault("daemon", unreachable),
-    fault("configuration", warned),
+    note("configuration", warned),
     fault("Supervisor in Python", python),
     fault("unit", unit_missing),
     fault("second unit", copied),
