@@ -480,6 +480,7 @@ fn loops(
     };
     let (loader, findings) = loader(invocation, &log, spec.clone(), configured.found);
     let (supervisor, desk) = Supervisor::new(about, findings, plane.drops(), clock::now);
+    let supervisor = supervisor.measuring_in(configured.cgroups.clone());
     let bus = on_the_bus(spec, &supervisor, &log);
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();

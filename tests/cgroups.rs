@@ -51,6 +51,10 @@ fn stopped_means_empty() {
         so(counts[0] >= 2 && counts[1] == 3 && counts[2] == 2, format!("{counts:?}"))
     });
 
+    // All that is in its cgroup is counted as its own, whatever has left its process group and its parents.
+    let details = machine.ctl("status --json meek");
+    assert!(details.contains("\"tasks\":3,") || details.contains("\"tasks\": 3,"), "{details}");
+
     assert_eq!(machine.ctl("stop deaf"), "deaf: stopped\n");
     assert_eq!(members(&machine, "deaf:deaf"), 0, "killed after stopwaitsecs");
     assert_eq!(machine.ctl("stop meek"), "meek: stopped\n");

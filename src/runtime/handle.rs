@@ -1,6 +1,5 @@
 //! The handle: the only thing that a surface holds.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
@@ -13,6 +12,7 @@ use crate::api::{
 use crate::config::error::Diagnostic;
 use crate::config::spec::ProcessSpec;
 use crate::logs::plane::Drops;
+use crate::system::cgroup::Tree;
 use crate::system::usage::usage_of;
 
 /// Requests that may be under way before the next one has to wait.
@@ -90,6 +90,7 @@ pub struct Supervisor {
     drops: Drops,
     about: Arc<About>,
     clock: fn() -> Now,
+    cgroups: Option<Tree>,
 }
 
 /// The loop's side of the handle.
@@ -128,8 +129,16 @@ impl Supervisor {
             drops,
             about,
             clock,
+            cgroups: None,
         };
         (handle, Desk { calls: receiver, standing, changes, news, configs })
+    }
+
+    /// The same, which finds in their cgroups what programs use.
+    #[must_use]
+    pub fn measuring_in(mut self, cgroups: Option<Tree>) -> Self {
+        self.cgroups = cgroups;
+        self
     }
 
     /// Asks, and waits for the answer: at once, or when the state that the request waits for is reached.
@@ -152,10 +161,11 @@ impl Supervisor {
 
     /// With what the engine cannot know. Looking takes a while, and nobody else waits for it.
     async fn measured(&self, mut all: Vec<ProcessDetails>) -> Result<Vec<ProcessDetails>, Fault> {
-        let drops = self.drops.clone();
+        let (drops, cgroups) = (self.drops.clone(), self.cgroups.clone());
         let measure = move || {
-            let pids: HashSet<i32> = all.iter().map(|one| one.info.pid).filter(|pid| *pid > 0).collect();
-            let usages = usage_of(&pids);
+            let alive = all.iter().filter(|one| one.info.pid > 0);
+            let place = |one: &ProcessDetails| cgroups.as_ref().map(|tree| tree.leaf(&one.info.name));
+            let usages = usage_of(&alive.map(|one| (one.info.pid, place(one))).collect());
             for one in &mut all {
                 one.usage = usages.get(&one.info.pid).copied();
                 one.dropped = drops.of(&one.info.name);

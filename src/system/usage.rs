@@ -1,10 +1,11 @@
-//! What processes use, from one look at `/proc`.
+//! What processes use, from one look at `/proc` and at their cgroups.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::time::Duration;
 
+use super::cgroup::Leaf;
 use crate::api::Usage;
 
 /// How far up a process's ancestors are looked at: `/proc` may change while it is read.
@@ -20,27 +21,68 @@ struct Row {
     pages: u64,
 }
 
-/// What each of these processes uses, with its offspring: its descendants, and what is left of its process group when
-/// they have lost their parent. Who is not there is left out.
+/// What each of these processes uses, with everything in its cgroup, where it has one, however far that has gone; elsewhere
+/// with its offspring: its descendants, and what is left of its process group when they have lost their parent. Who is not there
+/// is left out.
 #[must_use]
-pub fn usage_of(pids: &HashSet<i32>) -> HashMap<i32, Usage> {
+pub fn usage_of(processes: &HashMap<i32, Option<Leaf>>) -> HashMap<i32, Usage> {
     let rows = rows();
+    let housed = housed(processes);
+    let pids: HashSet<i32> = processes.keys().copied().collect();
     let mut sums: HashMap<i32, Row> = HashMap::new();
     for (pid, row) in &rows {
-        let Some(owner) = owner(&rows, pids, *pid) else { continue };
+        let owner = housed.get(pid).copied().or_else(|| owner(&rows, &pids, *pid));
+        let Some(owner) = owner else { continue };
         let sum = sums.entry(owner).or_insert(Row { ticks: 0, threads: 0, pages: 0, ..*row });
         sum.ticks += row.ticks;
         sum.threads += row.threads;
         sum.pages += row.pages;
     }
+    let counted = |(pid, sum): (i32, Row)| {
+        let place = processes.get(&pid)?.as_ref().filter(|_| housed.contains_key(&pid));
+        Some((pid, place.map_or(usage(sum), |place| counted(place, usage(sum)))))
+    };
+    sums.into_iter().filter(|(pid, _)| rows.contains_key(pid)).filter_map(counted).collect()
+}
+
+/// Whoever is in the cgroup of one of these processes, with that process.
+fn housed(processes: &HashMap<i32, Option<Leaf>>) -> HashMap<i32, i32> {
+    let mut housed = HashMap::new();
+    for (owner, place) in processes {
+        let members = place.as_ref().map(Leaf::pids).unwrap_or_default();
+        // Where the process itself is elsewhere, so is what it has started.
+        if members.contains(owner) {
+            housed.extend(members.into_iter().map(|pid| (pid, *owner)));
+        }
+    }
+    housed
+}
+
+fn usage(sum: Row) -> Usage {
     let page = u64::try_from(rustix::param::page_size()).unwrap_or(4096);
     let hertz = rustix::param::clock_ticks_per_second().max(1);
-    let usage = |sum: Row| Usage {
+    Usage {
         cpu: Duration::from_millis(sum.ticks.saturating_mul(1000) / hertz),
         memory: sum.pages.saturating_mul(page),
         tasks: sum.threads,
-    };
-    sums.into_iter().filter(|(pid, _)| rows.contains_key(pid)).map(|(pid, sum)| (pid, usage(sum))).collect()
+    }
+}
+
+/// What the cgroup has counted itself; memory and tasks it counts only where it has the controllers.
+fn counted(place: &Leaf, summed: Usage) -> Usage {
+    let number = |file: &str| place.read(file)?.trim().parse::<u64>().ok();
+    let cpu = place.read("cpu.stat").and_then(|stat| cpu_time(&stat));
+    Usage {
+        cpu: cpu.unwrap_or(summed.cpu),
+        memory: number("memory.current").unwrap_or(summed.memory),
+        tasks: number("pids.current").unwrap_or(summed.tasks),
+    }
+}
+
+/// `usage_usec` of `cpu.stat`.
+fn cpu_time(stat: &str) -> Option<Duration> {
+    let micros = stat.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+    micros.trim().parse().ok().map(Duration::from_micros)
 }
 
 fn rows() -> HashMap<i32, Row> {
@@ -118,9 +160,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cgroup_has_counted_is_read() {
+        assert_eq!(cpu_time("usage_usec 1500000\nuser_usec 7\n"), Some(Duration::from_millis(1500)));
+        assert_eq!(cpu_time("user_usec 7\n"), None);
+    }
+
+    #[test]
     fn we_ourselves_use_something_and_nobody_uses_nothing() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let used = usage_of(&HashSet::from([own, i32::MAX]));
+        let used = usage_of(&HashMap::from([(own, None), (i32::MAX, None)]));
         assert!(used[&own].memory > 0 && used[&own].tasks > 0);
         assert_eq!(used.len(), 1);
     }
