@@ -9,6 +9,7 @@ use std::io::Read as _;
 use std::pin::Pin;
 
 use futures_core::Stream as _;
+use nix::sys::signal::Signal;
 use serde_json::json;
 use support::bus::{Bus, NAME, ROOT, daemon_on};
 use support::{Daemon, Home, PATIENCE, Subject, eventually, so};
@@ -333,4 +334,17 @@ fn a_shutdown_is_answered_and_told() {
         while shown(&next(&mut stream).await).is_none_or(|told| told != "cat: STOPPING STOPPED") {}
     });
     assert!(daemon.await_end().success());
+}
+
+/// A bus that hangs, with calls and signals on the way to it, holds up nobody; when it goes on, so does everything.
+#[test]
+fn a_bus_that_hangs_holds_up_nobody() {
+    let (bus, daemon) = on_a_bus(PROGRAMS);
+    bus.signal(Signal::SIGSTOP);
+    for _ in 0..20 {
+        daemon.must("startProcessGroup", json!(["web"]));
+        daemon.must("stopProcessGroup", json!(["web"]));
+    }
+    bus.signal(Signal::SIGCONT);
+    bus.call("StartProcess", &["s", "cat"]).says(0, "a(sss) 1 \"cat\" \"\" \"\"\n");
 }

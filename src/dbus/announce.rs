@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::watch;
 use zbus::{DynamicType, Message};
 
@@ -12,6 +11,7 @@ use super::NAME;
 use super::asker::ourselves;
 use super::bus::Bus;
 use super::describe::{self, Daemon, Values, clean};
+use super::objects::Objects;
 use super::path::{self, ROOT};
 use super::serve::Service;
 use super::standard;
@@ -74,12 +74,11 @@ impl Announcer {
         self.members = self.groups().await?;
         let mut open = true;
         while open {
-            let (mut batch, mut missed) = (Vec::new(), false);
+            let mut batch = Vec::new();
             tokio::select! {
-                one = news.recv() => match one {
-                    Ok(one) => batch.push(one),
-                    Err(RecvError::Lagged(_)) => missed = true,
-                    Err(RecvError::Closed) => open = false,
+                one = news.next() => match one {
+                    Some(one) => batch.push(one),
+                    None => open = false,
                 },
                 // The counts come after the news that changed them.
                 shown = standing.changed() => if shown.is_err() { open = false },
@@ -87,14 +86,11 @@ impl Announcer {
             }
             // At the end, everything that is left.
             while batch.len() < BATCH || !open {
-                match news.try_recv() {
-                    Ok(one) => batch.push(one),
-                    Err(TryRecvError::Lagged(_)) => missed = true,
-                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
-                }
+                let Some(one) = news.waiting() else { break };
+                batch.push(one);
             }
             self.batch(&batch).await?;
-            if missed {
+            if news.has_missed() {
                 self.make_good().await?;
             }
             self.supervisor_changed()?;
@@ -207,7 +203,7 @@ impl Announcer {
         details.retain(|details| details.info.name.group == group);
         let names = details.iter().map(|details| details.info.name.process.clone()).collect();
         self.members.insert(group.to_owned(), names);
-        for object in standard::objects_of(&details) {
+        for object in Objects::new(details).iter() {
             self.message("org.freedesktop.DBus.ObjectManager", ROOT, "InterfacesAdded", &object)?;
         }
         Ok(())

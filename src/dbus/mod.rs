@@ -15,6 +15,7 @@ pub mod given;
 pub mod hush;
 pub mod introspect;
 pub mod limits;
+pub mod objects;
 pub mod path;
 pub mod perform;
 pub mod refusal;

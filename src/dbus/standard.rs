@@ -1,12 +1,13 @@
 //! The interfaces that every object has by the specification of D-Bus, and the one that lists all objects.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use zbus::{Message, OwnedObjectPath, Variant};
+use zbus::{Message, Variant};
 
 use super::asker::ourselves;
 use super::describe::{self, Daemon, Group, Values};
 use super::introspect;
+use super::objects::Objects;
 use super::path::{self, Node};
 use super::refusal::Refusal;
 use super::table::Interface;
@@ -37,9 +38,6 @@ const METHODS: [(Standard, &str, &str); 7] = [
     (Standard::ObjectManager, "GetManagedObjects", ""),
 ];
 
-/// Interfaces with their properties.
-pub type Interfaces = HashMap<&'static str, Values>;
-
 /// What is answered.
 #[derive(Debug)]
 pub enum Answer {
@@ -52,7 +50,7 @@ pub enum Answer {
     /// The values of an interface.
     Values(Values),
     /// Everything.
-    Objects(HashMap<OwnedObjectPath, Interfaces>),
+    Objects(Objects),
 }
 
 impl Standard {
@@ -124,7 +122,7 @@ impl Standard {
                 let (_, name, _) = body.deserialize::<(String, String, Variant<'_>)>().map_err(wrong)?;
                 Err(Refusal::standard("PropertyReadOnly", format!("{name} can only be read")))
             }
-            _ => objects(supervisor).await.map(Answer::Objects),
+            _ => Ok(Answer::Objects(Objects::new(details(supervisor).await?))),
         }
     }
 }
@@ -199,31 +197,6 @@ pub async fn infos(supervisor: &Supervisor) -> Result<Vec<ProcessInfo>, Fault> {
     }
 }
 
-/// The objects of some processes and of the groups that they make up.
-#[must_use]
-pub fn objects_of(all: &[ProcessDetails]) -> Vec<(OwnedObjectPath, Interfaces)> {
-    let mut groups: BTreeMap<&str, Vec<&ProcessDetails>> = BTreeMap::new();
-    for details in all {
-        groups.entry(&details.info.name.group).or_default().push(details);
-    }
-    let mut objects = Vec::new();
-    for (name, members) in groups {
-        let names = members.iter().map(|details| details.info.name.clone()).collect();
-        let values = describe::group(&Group { name: name.to_owned(), members: names });
-        objects.push((path::of_group(name), Interfaces::from([(Interface::Group.name(), values)])));
-        for details in members {
-            let values = describe::process(details);
-            let interfaces = Interfaces::from([(Interface::Process.name(), values)]);
-            objects.push((path::of_process(&details.info.name), interfaces));
-        }
-    }
-    objects
-}
-
-async fn objects(supervisor: &Supervisor) -> Result<HashMap<OwnedObjectPath, Interfaces>, Refusal> {
-    Ok(objects_of(&details(supervisor).await?).into_iter().collect())
-}
-
 async fn document(supervisor: &Supervisor, node: &Node, path: &str) -> Result<Answer, Refusal> {
     let names = match node {
         Node::Above(next) => return Ok(Answer::Text(introspect::document(node, &[(*next).to_owned()]))),
@@ -267,8 +240,6 @@ fn below(node: &Node, names: impl Iterator<Item = ProcessName>) -> (bool, BTreeS
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::ProcessState;
-    use crate::dbus::describe::tests::details;
 
     #[test]
     fn what_is_below_an_object_is_told_if_it_is_there() {
@@ -284,20 +255,6 @@ mod tests {
         assert_eq!(told(Node::Members("y".into())), (false, none()));
         assert_eq!(told(Node::Group("web".into())), (true, none()));
         assert_eq!(told(Node::Process(ProcessName::new("web", "x"))), (false, none()));
-    }
-
-    #[test]
-    fn a_group_is_told_before_its_processes() {
-        let all = [details("a", ProcessState::Running), details("b", ProcessState::Stopped)];
-        let paths: Vec<String> = objects_of(&all).iter().map(|(path, _)| path.to_string()).collect();
-        assert_eq!(
-            paths,
-            [
-                "/org/supervisord/Supervisor1/group/web",
-                "/org/supervisord/Supervisor1/process/web/a",
-                "/org/supervisord/Supervisor1/process/web/b",
-            ]
-        );
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Driver {
     }
 
     /// Tells whoever wants to know what has happened.
-    pub(super) fn tell(&self, news: News) {
+    pub(super) fn tell(&self, news: &News) {
         self.desk.tell(news);
     }
 

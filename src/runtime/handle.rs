@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
+pub use super::news::{Listener, News};
+
+use super::news::Teller;
 use crate::api::{
-    Asker, Census, ConfigInfo, Event, Fault, FaultCode, Now, ProcessDetails, Reply, Request, RereadResult,
-    SupervisorState,
+    Asker, Census, ConfigInfo, Fault, FaultCode, Now, ProcessDetails, Reply, Request, SupervisorState,
 };
 use crate::config::error::Diagnostic;
 use crate::config::spec::ProcessSpec;
@@ -17,12 +19,6 @@ use crate::system::usage::usage_of;
 
 /// Requests that may be under way before the next one has to wait.
 pub const QUEUE_LIMIT: usize = 1024;
-
-/// News that a surface may be behind before it misses some.
-pub const NEWS_LIMIT: usize = 1024;
-
-/// News from which on the output of programs is no longer told: it would push out what matters.
-const OUTPUT_LIMIT: usize = 64;
 
 /// A request on its way to the loop, with the place for its answer.
 #[derive(Debug)]
@@ -63,15 +59,6 @@ impl Default for Standing {
     }
 }
 
-/// What happens, for surfaces that tell it on.
-#[derive(Debug, Clone)]
-pub enum News {
-    /// Something that event listeners are told as well.
-    Event(Arc<Event>),
-    /// Somebody has read the configuration again.
-    Reread(Arc<RereadResult>),
-}
-
 /// Everything that is configured, by process name.
 pub type Configs = Arc<Vec<ConfigInfo<ProcessSpec>>>;
 
@@ -84,7 +71,7 @@ pub struct Supervisor {
     calls: mpsc::Sender<Call>,
     standing: watch::Receiver<Standing>,
     changes: watch::Receiver<()>,
-    news: broadcast::Sender<News>,
+    news: Teller,
     configs: Arc<RwLock<Configs>>,
     findings: watch::Receiver<Findings>,
     drops: Drops,
@@ -100,7 +87,7 @@ pub struct Desk {
     pub calls: mpsc::Receiver<Call>,
     standing: watch::Sender<Standing>,
     changes: watch::Sender<()>,
-    news: broadcast::Sender<News>,
+    news: Teller,
     configs: Arc<RwLock<Configs>>,
 }
 
@@ -116,7 +103,7 @@ impl Supervisor {
         let (calls, receiver) = mpsc::channel(QUEUE_LIMIT);
         let (standing, standing_seen) = watch::channel(Standing::default());
         let (changes, changes_seen) = watch::channel(());
-        let (news, _) = broadcast::channel(NEWS_LIMIT);
+        let news = Teller::default();
         let configs = Arc::new(RwLock::new(Configs::default()));
         let (shown, about) = (Arc::clone(&configs), Arc::new(about));
         let handle = Self {
@@ -193,10 +180,10 @@ impl Supervisor {
         self.standing.clone()
     }
 
-    /// What happens from now on. Who reads too slowly misses the oldest, and is told how many; nobody waits for it.
+    /// What happens from now on.
     #[must_use]
-    pub fn news(&self) -> broadcast::Receiver<News> {
-        self.news.subscribe()
+    pub fn news(&self) -> Listener {
+        self.news.listen()
     }
 
     /// What does not change.
@@ -246,12 +233,8 @@ impl Desk {
     }
 
     /// Tells whoever wants to know what has happened.
-    pub fn tell(&self, news: News) {
-        let output = matches!(&news, News::Event(event) if event.is_output());
-        if self.news.receiver_count() > 0 && !(output && self.news.len() >= OUTPUT_LIMIT) {
-            // The last one may have left meanwhile.
-            let _ = self.news.send(news);
-        }
+    pub fn tell(&self, news: &News) {
+        self.news.tell(news);
     }
 
     /// Tells every surface what is configured now.

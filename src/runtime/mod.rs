@@ -7,6 +7,7 @@ pub mod children;
 pub mod driver;
 mod explain;
 pub mod handle;
+pub mod news;
 mod perform;
 mod places;
 mod plan;

@@ -20,7 +20,7 @@ impl Driver {
             Effect::Publish(event) => self.publish(event),
             Effect::Reply { ticket, answer } => {
                 if let Ok(Reply::Reread(result)) = &answer {
-                    self.tell(News::Reread(Arc::new(result.clone())));
+                    self.tell(&News::Reread(Arc::new(result.clone())));
                     // Whoever has reread sees the new configuration in the next answer.
                     self.show_configs();
                 }
@@ -102,7 +102,7 @@ impl Driver {
         if matches!(*event, Event::ProcessState { .. } | Event::GroupAdded(_) | Event::GroupRemoved(_)) {
             self.tell_change();
         }
-        self.tell(News::Event(event));
+        self.tell(&News::Event(event));
     }
 
     fn signal_sent(&mut self, id: ProcessId, errand: Option<Errand>, sent: Result<(), String>) {

@@ -5,6 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::home::Outcome;
 use super::{Daemon, Home, eventually};
 
@@ -89,6 +92,11 @@ impl Bus {
             let version = self.busctl(&["get-property", NAME, ROOT, &format!("{NAME}.Manager"), "Version"]);
             if version.code == Some(0) { Ok(()) } else { Err(version.stderr) }
         });
+    }
+
+    /// Sends a signal to it.
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
     /// Its address.
