@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::{Fault, FaultCode, Level, SupervisorState};
+use crate::api::{Fault, FaultCode, Level, Notice, SupervisorState};
 use crate::cli;
 use crate::config::load::{self, Loaded, Overrides};
 use crate::config::spec::{BusChoice, DaemonSpec, GroupSpec, ServerAddress, ServerSpec, bare};
@@ -375,9 +375,11 @@ fn open_log(spec: &DaemonSpec) -> Result<MainLog, String> {
     MainLog::open(&MainLogSpec {
         level: spec.loglevel,
         file: spec.logfile.clone(),
+        journal: spec.journal,
         maxbytes: spec.logfile_maxbytes,
         backups: spec.logfile_backups,
         stdout: spec.nodaemon && !spec.silent,
+        stays: spec.nodaemon,
     })
     .map_err(|error| {
         let file =
@@ -477,6 +479,7 @@ fn loops(
         pid,
         logfile: spec.logfile.clone(),
         configuration: spec.file.clone(),
+        journal: spec.journal,
     };
     let (loader, findings) = loader(invocation, &log, spec.clone(), configured.found);
     let (supervisor, desk) = Supervisor::new(about, findings, plane.drops(), clock::now);
@@ -486,7 +489,7 @@ fn loops(
     let (open, opened) = oneshot::channel();
     let (close, closed) = oneshot::channel();
     let warned = Arc::clone(&log);
-    let warn = Arc::new(move |line| warned.line(Level::Warn, line));
+    let warn = Arc::new(move |text| warned.note(&Notice::Refused { text }));
     let control = control::thread::start(listeners, interface, warn, bus, opened, closed)?;
     // A control thread that is gone has said why.
     let serve = Box::new(move || {

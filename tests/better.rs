@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use support::{Daemon, Home, Paper, Subject, rpc};
+use support::{Daemon, Home, Paper, Subject, eventually, rpc, so};
 
 const ONE: &str = "[program:x]\ncommand=/bin/cat\nstartsecs=0\n";
 
@@ -347,4 +347,23 @@ fn what_leads_past_us_is_neither_seen_nor_kept() {
     let listener = "[eventlistener:l]\ncommand=x\nevents=TICK_5\n";
     paper.refuses(format!("{listener}stdout_logfile=journal-stream\n"), past);
     paper.program_has("stdout_logfile=/tmp/x, journal", "/stdout/logfile", "/tmp/x");
+}
+
+/// JRN-4.
+#[test]
+fn without_a_journald_the_main_log_goes_elsewhere_and_says_so() {
+    if fs::exists("/run/systemd/journal/socket").unwrap() {
+        return support::skipped("a journald listens here");
+    }
+    let home = Home::with(Subject::Ours, &format!("{ONE}[supervisord]\nlogfile=journal\n"));
+    let mut daemon = Daemon::spawn(home, &["-s"]);
+    eventually("it says so, and goes on", || {
+        let told = daemon.home.read("stderr");
+        let wanted = "CRIT there is no journal at /run/systemd/journal/socket (no such file or directory): the main log goes to stderr\n";
+        so(told.matches(wanted).count() == 1 && told.contains("INFO success: x entered RUNNING"), told)
+    });
+    daemon.call("readLog", &json!([0, 0])).unwrap_err();
+    daemon.signal(Signal::SIGTERM);
+    daemon.await_end();
+    assert!(daemon.home.read("stderr").contains(" stopped: x (terminated by SIGTERM)\n"));
 }

@@ -1,4 +1,4 @@
-//! The journal of a booted machine: whose lines are there, and what is said of them.
+//! The journal of a booted machine: whose lines are there, what the daemon says of itself, and how that is explained.
 #![allow(clippy::unwrap_used, reason = "a test's helpers are tests as well")]
 
 mod support;
@@ -126,4 +126,69 @@ fn a_stream_of_its_own(machine: &Machine) {
     let grandchild = entry(machine, "-t own", "from a grandchild");
     assert_ne!(grandchild["_PID"], pid.as_str());
     assert_eq!(grandchild["_SYSTEMD_UNIT"], "supervisord.service");
+}
+
+const CATALOG: &str = include_str!("../systemd/supervisord.catalog");
+
+const FATES: &str = "[supervisord]
+logfile=journal
+[program:good]
+command=/bin/sleep 1000
+[program:bad]
+command=/bin/sh -c 'echo no config >&2; exit 3'
+startretries=0
+[program:nowhere]
+command=/no/such/program
+startretries=0
+";
+
+#[test]
+fn the_main_log_is_in_the_journal_and_explained() {
+    if !may_boot() {
+        return;
+    }
+    let machine = boot("mainlog");
+    machine.write("/usr/lib/systemd/catalog/supervisord.catalog", CATALOG);
+    machine.sh("journalctl --update-catalog");
+    machine.write("/etc/supervisor/conf.d/fates.conf", FATES);
+    machine.enable_now();
+    let pid = machine.running_pid("good").to_string();
+    let own = "SYSLOG_IDENTIFIER=supervisord _SYSTEMD_UNIT=supervisord.service";
+    let started = entry(&machine, own, &format!("spawned: 'good' with pid {pid}"));
+    let main = machine.property("MainPID");
+    for (field, value) in [
+        ("SUPERVISOR_PROCESS", "good"),
+        ("SUPERVISOR_GROUP", "good"),
+        ("SUPERVISOR_PID", &pid),
+        ("PRIORITY", "6"),
+        ("_PID", &main),
+    ] {
+        assert_eq!(started[field], value, "{field} of {started:#?}");
+    }
+    let failed = entry(&machine, own, "exited: bad (exit status 3; not expected)");
+    assert_eq!((&failed["PRIORITY"], &failed["SUPERVISOR_STATUS"]), (&"4".into(), &"exit status 3".into()));
+    explained(&machine);
+    machine.sh("! test -e /var/log/supervisor/supervisord.log");
+    assert!(machine.ctl("maintail").contains("ERROR"), "which clients are told");
+    machine.sh("systemctl restart systemd-journald");
+    assert_eq!(machine.ctl("stop good"), "good: stopped\n");
+    entry(&machine, own, "stopped: good (terminated by SIGTERM)");
+}
+
+/// `journalctl -x` says what an entry means, with names and causes.
+fn explained(machine: &Machine) {
+    let wanted = [
+        "Subject: Process good of group good was started",
+        &format!("{} Subject: Process bad of group bad was given up (FATAL)", '\u{2591}'),
+        "it last wrote: no config",
+        "Subject: Process nowhere of group nowhere could not be started",
+        "can't find command '/no/such/program'",
+        "supervisorctl describe nowhere:nowhere",
+        "Documentation: man:supervisord(8)",
+    ];
+    eventually("everything is explained", || {
+        let text = machine.sh("journalctl --no-pager -x SYSLOG_IDENTIFIER=supervisord");
+        let missing: Vec<&str> = wanted.iter().copied().filter(|part| !text.contains(part)).collect();
+        so(missing.is_empty(), format!("{missing:#?}\n{text}"))
+    });
 }

@@ -8,6 +8,7 @@ pub mod details;
 pub mod event;
 pub mod event_kind;
 pub mod fault;
+pub mod happening;
 pub mod info;
 pub mod names;
 pub mod notice;

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::names::ProcessName;
 use super::signal::Signal;
 use super::wait_status::WaitStatus;
 
@@ -58,31 +59,33 @@ impl Level {
     }
 }
 
-/// A line of the main log. `name` is the bare process name, as in Supervisor.
+/// A line of the main log, which says the bare process name, as in Supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the wording in `Display` is the documentation of each row")]
 pub enum Notice {
     Spawned {
-        name: String,
+        name: ProcessName,
         pid: i32,
     },
     Success {
-        name: String,
+        name: ProcessName,
         startsecs: i64,
     },
     SpawnError {
+        name: ProcessName,
         text: String,
     },
     GaveUp {
-        name: String,
+        name: ProcessName,
+        problem: String,
     },
     Exited {
-        name: String,
+        name: ProcessName,
         status: WaitStatus,
         expected: bool,
     },
     Stopped {
-        name: String,
+        name: ProcessName,
         status: WaitStatus,
         expected: bool,
     },
@@ -124,6 +127,11 @@ pub enum Notice {
         problem: String,
     },
     ExecFailed {
+        name: ProcessName,
+        text: String,
+    },
+    /// A client that was not let in, or may not do what it asked for.
+    Refused {
         text: String,
     },
     SignalReceived {
@@ -172,6 +180,7 @@ impl Notice {
             Self::KillingHard { .. }
             | Self::AlreadyRunning { .. }
             | Self::ExecFailed { .. }
+            | Self::Refused { .. }
             | Self::SignalIgnored { .. } => Level::Warn,
             Self::Killing { .. }
             | Self::Sending { .. }
@@ -191,19 +200,21 @@ impl Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Spawned { name, pid } => write!(f, "spawned: '{name}' with pid {pid}"),
+            Self::Spawned { name, pid } => write!(f, "spawned: '{}' with pid {pid}", name.process),
             Self::Success { name, startsecs } => write!(
                 f,
-                "success: {name} entered RUNNING state, process has stayed up for > than {startsecs} seconds (startsecs)"
+                "success: {} entered RUNNING state, process has stayed up for > than {startsecs} seconds (startsecs)",
+                name.process
             ),
-            Self::SpawnError { text } => write!(f, "spawnerr: {text}"),
-            Self::GaveUp { name } => {
-                write!(f, "gave up: {name} entered FATAL state, too many start retries too quickly")
+            Self::SpawnError { text, .. } => write!(f, "spawnerr: {text}"),
+            Self::GaveUp { name, .. } => {
+                write!(f, "gave up: {} entered FATAL state, too many start retries too quickly", name.process)
             }
             Self::Exited { name, status, expected } => {
-                write!(f, "exited: {name} ({status}; {}expected)", if *expected { "" } else { "not " })
+                let not = if *expected { "" } else { "not " };
+                write!(f, "exited: {} ({status}; {not}expected)", name.process)
             }
-            Self::Stopped { name, status, .. } => write!(f, "stopped: {name} ({status})"),
+            Self::Stopped { name, status, .. } => write!(f, "stopped: {} ({status})", name.process),
             Self::KillingHard { name, pid } => write!(f, "killing '{name}' ({pid}) with SIGKILL"),
             Self::WaitingToStop { name } => write!(f, "waiting for {name} to stop"),
             Self::WaitingToDie { names } => write!(f, "waiting for {} to die", names.join(", ")),
@@ -222,7 +233,9 @@ impl fmt::Display for Notice {
             Self::SendUnknown { name, pid, problem } => {
                 write!(f, "unknown problem sending sig {name} ({pid}): {problem}")
             }
-            Self::ExecFailed { text } | Self::Other { text, .. } => f.write_str(text),
+            Self::ExecFailed { text, .. } | Self::Refused { text } | Self::Other { text, .. } => {
+                f.write_str(text)
+            }
             Self::SignalReceived { signal } => match *signal {
                 Signal::HUP => write!(f, "received {signal} indicating restart request"),
                 Signal::USR2 => write!(f, "received {signal} indicating log reopen request"),

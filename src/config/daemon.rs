@@ -7,9 +7,9 @@ use super::expand::Value;
 use super::load::{COMMAND_LINE, Context, Overrides};
 use super::reader::Reader;
 use super::section::Section;
-use super::spec::{BusChoice, CtlSpec, DaemonSpec};
+use super::spec::{BusChoice, CtlSpec, DaemonSpec, ToJournal};
 use super::value::Owner;
-use super::{environment, ini, server, value};
+use super::{environment, ini, log, server, value};
 use crate::api::Level;
 
 pub(super) fn read(context: &mut Context<'_>, overrides: &Overrides) -> DaemonSpec {
@@ -45,11 +45,17 @@ fn daemon(context: &mut Context<'_>, section: &Section) -> DaemonSpec {
     let temporary = context.machine.temporary_dir();
     let mut reader = Reader::new(context, section);
     let logfile = reader.text("logfile").unwrap_or_else(|| "supervisord.log".to_owned());
+    let (journal, logfile) = log::split(&logfile);
+    if journal == ToJournal::Stream {
+        reader.fail("logfile", "journal-stream is for programs; use logfile=journal".to_owned());
+    }
+    let journal = journal != ToJournal::No;
     DaemonSpec {
-        logfile: (logfile != "syslog").then(|| {
-            let path = reader.checked_file("logfile", &logfile);
+        logfile: (logfile != "syslog" && !(journal && logfile.is_empty())).then(|| {
+            let path = reader.checked_file("logfile", logfile);
             reader.absolute(&path)
         }),
+        journal,
         logfile_maxbytes: reader.bytes("logfile_maxbytes", 50 << 20),
         logfile_backups: reader.integer("logfile_backups", 10),
         loglevel: reader.parse("loglevel", Level::Info, value::level),

@@ -14,8 +14,11 @@ use crate::api::{EventKind, Level, Signal};
 /// `[supervisord]` and the servers (contract of Supervisor 4.3 `options.py`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonSpec {
-    /// The main log; `None` is syslog.
+    /// The file of the main log; `None`: syslog, unless it goes to the journal.
     pub logfile: Option<PathBuf>,
+    /// The main log goes to the journal.
+    #[serde(default)]
+    pub journal: bool,
     /// Bytes at which the main log is rotated; 0 or less: never.
     pub logfile_maxbytes: i64,
     /// How many rotated main logs are kept.

@@ -16,8 +16,7 @@ macro_rules! options {
 }
 
 /// `environment` is missing: its programs change with it.
-const OPTIONS: [Changed; 17] = options![
-    logfile,
+const OPTIONS: [Changed; 16] = options![
     logfile_maxbytes,
     logfile_backups,
     loglevel,
@@ -46,7 +45,9 @@ pub fn for_a_restart(started: &DaemonSpec, loaded: &Loaded) -> Vec<Diagnostic> {
     let warn = |section: &Section, option: &str, problem: String| {
         section.finding(Severity::Warning, option, problem, HELP.to_owned())
     };
-    let changed = OPTIONS.iter().filter(|(_, changed)| changed(started, &loaded.daemon));
+    let logfile: Changed = ("logfile", |old, new| (&old.logfile, old.journal) != (&new.logfile, new.journal));
+    let changed =
+        [logfile].into_iter().chain(OPTIONS).filter(|(_, changed)| changed(started, &loaded.daemon));
     let mut found: Vec<Diagnostic> = changed
         .map(|(name, _)| {
             warn(own, name, format!("{name} has changed, and waits for a restart of supervisord"))

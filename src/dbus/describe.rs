@@ -257,8 +257,13 @@ pub(super) mod tests {
 
     #[test]
     fn values_have_the_types_of_their_rows() {
-        let about =
-            About { identifier: "me".into(), pid: 1, logfile: None, configuration: "/etc/x.conf".into() };
+        let about = About {
+            identifier: "me".into(),
+            pid: 1,
+            logfile: None,
+            journal: false,
+            configuration: "/etc/x.conf".into(),
+        };
         let census = Census::new([(ProcessState::Running, 2)]);
         let after = Daemon { about: about.clone(), standing: Standing { census, ..Standing::default() } };
         matches(Interface::Manager, &daemon(&after));

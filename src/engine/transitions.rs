@@ -97,7 +97,7 @@ impl Engine {
     pub(super) fn spawned(&mut self, now: Now, id: ProcessId, pid: i32) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Phase::Spawning { stop } = process.phase else { return };
-        let name = process.name.process.clone();
+        let name = process.name.clone();
         let at_once = process.spec.startsecs <= 0;
         process.phase = Phase::Starting { pid, since: now.mono };
         self.note(Notice::Spawned { name, pid });
@@ -115,7 +115,8 @@ impl Engine {
         let Phase::Spawning { stop } = process.phase else { return };
         process.spawnerr = Some(reason.clone());
         process.diagnosis = Some(diagnosis::with(reason.clone(), help));
-        self.note(Notice::SpawnError { text: reason });
+        let name = process.name.clone();
+        self.note(Notice::SpawnError { name, text: reason });
         self.tell_launch_waiters(id, |name| Err(Fault::new(FaultCode::SpawnError, name)));
         if stop {
             self.enter(id, Phase::Stopped, StateChange::Stopped { pid: 0 });
@@ -130,7 +131,7 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.tries = 0;
         process.diagnosis = None;
-        let (name, startsecs) = (process.name.process.clone(), process.spec.startsecs);
+        let (name, startsecs) = (process.name.clone(), process.spec.startsecs);
         self.enter(id, Phase::Running { pid }, StateChange::Running { pid });
         if say {
             self.note(Notice::Success { name, startsecs });
@@ -150,9 +151,9 @@ impl Engine {
     fn give_up(&mut self, id: ProcessId) {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.tries = 0;
-        let name = process.name.process.clone();
+        let (name, problem) = (process.name.clone(), process.diagnosis.clone().unwrap_or_default());
         self.enter(id, Phase::Fatal, StateChange::Fatal);
-        self.note(Notice::GaveUp { name });
+        self.note(Notice::GaveUp { name, problem });
     }
 
     pub(super) fn exited(&mut self, now: Now, id: ProcessId, status: WaitStatus, evidence: Evidence) {
@@ -164,8 +165,8 @@ impl Engine {
         }
         let Some(process) = self.processes.get(&id) else { return };
         if let Some(text) = &evidence.failure {
-            let text = format!("spawnerr: {}: {text}", process.name.process);
-            self.effects.push_back(Effect::Note(Notice::ExecFailed { text }));
+            let (name, text) = (process.name.clone(), format!("spawnerr: {}: {text}", process.name.process));
+            self.effects.push_back(Effect::Note(Notice::ExecFailed { name, text }));
         }
         let Some(process) = self.processes.get(&id) else { return };
         match process.phase {
@@ -199,7 +200,7 @@ impl Engine {
         process.tries = 0;
         process.diagnosis = None;
         let expected = process.spec.exitcodes.contains(&status.code());
-        let name = process.name.process.clone();
+        let name = process.name.clone();
         self.enter(id, Phase::Stopped, StateChange::Stopped { pid });
         self.note(Notice::Stopped { name, status, expected });
         self.stopped(now, id);
@@ -210,7 +211,7 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&id) else { return };
         process.exitstatus = Some(status.code());
         process.phase = Phase::Unknown { pid: None };
-        let name = process.name.process.clone();
+        let name = process.name.clone();
         self.note(Notice::Exited { name, status, expected: false });
         self.stopped(now, id);
     }
@@ -220,7 +221,7 @@ impl Engine {
         process.exitstatus = None;
         process.diagnosis = Some(diagnosis::too_quick(status, process.spec.startsecs, &evidence));
         process.spawnerr = Some(evidence.failure.unwrap_or_else(|| TOO_QUICK.to_owned()));
-        let name = process.name.process.clone();
+        let name = process.name.clone();
         self.back_off(now, id);
         self.note(Notice::Exited { name, status, expected: false });
     }
@@ -240,7 +241,7 @@ impl Engine {
             AutoRestart::Unexpected => !expected,
             AutoRestart::Never => false,
         };
-        let name = process.name.process.clone();
+        let name = process.name.clone();
         self.enter(id, Phase::Exited { restart }, StateChange::Exited { expected, pid });
         self.note(Notice::Exited { name, status, expected });
         self.tell_start_waiters(id, |name| Err(Fault::new(FaultCode::AbnormalTermination, name)));

@@ -1,5 +1,6 @@
 //! The main log (LOG-1..6).
 
+mod journal;
 mod queue;
 mod targets;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 use jiff::Zoned;
 use jiff::civil::DateTime;
 
-use self::queue::{Order, Queue};
+use self::queue::{Line, Order, Queue};
 use self::targets::Targets;
 use crate::api::{Level, Notice};
 
@@ -20,14 +21,18 @@ use crate::api::{Level, Notice};
 pub struct MainLogSpec {
     /// What is written.
     pub level: Level,
-    /// The file; `None`: syslog.
+    /// The file; `None`: syslog, unless it goes to the journal.
     pub file: Option<PathBuf>,
+    /// To the journal.
+    pub journal: bool,
     /// Bytes at which it is rotated; 0 or less: never.
     pub maxbytes: i64,
     /// How many rotated files are kept.
     pub backups: i64,
     /// Repeat it on stdout: in the foreground, unless silent.
     pub stdout: bool,
+    /// We stay with our stderr.
+    pub stays: bool,
 }
 
 /// The main log. Any thread may write to it, and none waits for its disk: a thread of its own does.
@@ -35,6 +40,7 @@ pub struct MainLogSpec {
 pub struct MainLog {
     level: Level,
     path: Option<PathBuf>,
+    journal: bool,
     queue: Arc<Queue>,
 }
 
@@ -53,10 +59,10 @@ impl MainLog {
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
         std::thread::Builder::new().name("main log".to_owned()).spawn(move || targets.run(&taken))?;
-        Ok(Self { level: spec.level, path: spec.file.clone(), queue })
+        Ok(Self { level: spec.level, path: spec.file.clone(), journal: spec.journal, queue })
     }
 
-    /// The file, for those who read it; `None`: syslog.
+    /// The file, for those who read it; `None`: there is none.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -71,7 +77,8 @@ impl MainLog {
     /// Writes a line, if it matters enough.
     pub fn note(&self, notice: &Notice) {
         if notice.level() >= self.level {
-            self.queue.line(line(notice));
+            let notice_too = self.journal.then(|| notice.clone());
+            self.queue.line(Line { text: line(notice), notice: notice_too });
         }
     }
 
@@ -141,7 +148,15 @@ mod tests {
     use std::sync::mpsc::channel;
 
     fn spec(file: PathBuf) -> MainLogSpec {
-        MainLogSpec { level: Level::Info, file: Some(file), maxbytes: 0, backups: 0, stdout: false }
+        MainLogSpec {
+            level: Level::Info,
+            file: Some(file),
+            journal: false,
+            maxbytes: 0,
+            backups: 0,
+            stdout: false,
+            stays: true,
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub struct About {
     pub pid: i32,
     /// The main log, if it is a file.
     pub logfile: Option<PathBuf>,
+    /// It goes to the journal.
+    pub journal: bool,
     /// The main file of the configuration.
     pub configuration: PathBuf,
 }

@@ -51,6 +51,9 @@ impl Check<'_> {
             self.daemon.uid = None;
         }
         let daemon = self.daemon.clone();
+        if spec.journal {
+            self.journal(section, "logfile", ToJournal::Lines);
+        }
         if let Some(logfile) = &spec.logfile {
             self.writable(section, "logfile", logfile, &daemon, "the main log");
         }
@@ -137,7 +140,7 @@ impl Check<'_> {
         let (door, what) = match journal {
             ToJournal::No => return,
             ToJournal::Lines => {
-                ("/run/systemd/journal/socket", "lines that it should get wait, and are lost")
+                ("/run/systemd/journal/socket", "what should go there is lost, or goes elsewhere")
             }
             ToJournal::Stream => ("/run/systemd/journal/stdout", "the program cannot be started"),
         };

@@ -185,7 +185,8 @@ const SUPERVISORD: &[OptionRow] = &[
         Kind::File,
         "supervisord.log in the current directory",
         On("/tmp/supervisord.log"),
-        "The main log. `syslog` sends it there.",
+        "The main log. `syslog` sends it there, `journal` to the systemd journal with fields; that may stand beside a file, as \
+         in /a/path,journal.",
     ),
     row(
         "logfile_maxbytes",

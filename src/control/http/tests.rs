@@ -57,7 +57,8 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
 }
 
 fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: Option<PathBuf>) -> Site {
-    let about = About { identifier: "me".into(), pid: 7, logfile, configuration: "/c".into() };
+    let about =
+        About { identifier: "me".into(), pid: 7, logfile, journal: false, configuration: "/c".into() };
     let (supervisor, side) =
         Supervisor::new(about, watch::channel(Findings::default()).1, Drops::default(), Now::default);
     tokio::spawn(desk(side, shutting_down));

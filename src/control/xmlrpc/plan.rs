@@ -96,8 +96,9 @@ pub async fn perform(interface: &Interface, client: &Client, plan: Plan) -> Resu
             bad_signal(interface, client, target, given, &text).await?
         }
         Plan::ReadMain { offset, length } => {
-            let logfile = supervisor.about().logfile.clone();
-            let path = logfile.ok_or_else(|| Fault::new(FaultCode::NoFile, "syslog"))?;
+            let about = supervisor.about();
+            let elsewhere = if about.journal { "journal" } else { "syslog" };
+            let path = about.logfile.clone().ok_or_else(|| Fault::new(FaultCode::NoFile, elsewhere))?;
             Value::String(blocking(move || read::read(Some(&path), offset, length)).await??)
         }
         Plan::Read { name, given, channel, offset, length } => {

@@ -6,6 +6,8 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::api::Notice;
+
 /// Bytes that may wait while the disk hangs.
 const LIMIT: usize = 4 << 20;
 /// Orders that may wait besides lines.
@@ -16,9 +18,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What becomes of a clearing.
 pub(super) type Told = Box<dyn FnOnce(io::Result<()>) + Send>;
 
+/// A line as files have it, and what it tells, for the journal.
+pub(super) struct Line {
+    pub(super) text: Vec<u8>,
+    pub(super) notice: Option<Notice>,
+}
+
 /// Something to do, in order.
 pub(super) enum Order {
-    Line(Vec<u8>),
+    Line(Line),
     Reopen,
     Clear(Told),
 }
@@ -66,18 +74,18 @@ impl fmt::Debug for Order {
 
 impl Queue {
     /// A line, unless too many wait.
-    pub(super) fn line(&self, line: Vec<u8>) {
+    pub(super) fn line(&self, line: Line) {
         let mut state = self.state();
         if state.ended {
             return;
         }
-        if state.bytes + line.len() > LIMIT {
+        if state.bytes + line.text.len() > LIMIT {
             // To say so is something to do as well.
             state.put += u64::from(state.lost == 0);
             state.lost += 1;
             return;
         }
-        state.bytes += line.len();
+        state.bytes += line.text.len();
         self.push(state, Order::Line(line));
     }
 
@@ -161,9 +169,9 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_log_that_is_stuck_and_what_is_lost_is_counted() {
         let queue = Queue::default();
-        let line = vec![b'x'; LIMIT / 4];
+        let line = || Line { text: vec![b'x'; LIMIT / 4], notice: None };
         for _ in 0..6 {
-            queue.line(line.clone());
+            queue.line(line());
         }
         let begun = Instant::now();
         queue.settle(Duration::from_millis(20));
@@ -172,8 +180,8 @@ mod tests {
         (0..1000).for_each(|_| queue.settle(Duration::from_secs(100)));
         let Batch { orders, lost, ends } = queue.take();
         assert_eq!((orders.len(), lost, ends), (4, 2, false));
-        orders.iter().for_each(|_| queue.finish(Some(line.len())));
-        queue.line(line);
+        orders.iter().for_each(|_| queue.finish(Some(LIMIT / 4)));
+        queue.line(line());
         let Batch { orders, lost, .. } = queue.take();
         assert_eq!((orders.len(), lost), (1, 0));
     }
@@ -187,7 +195,7 @@ mod tests {
         assert!(queue.put(Order::Reopen).is_ok());
         queue.take().orders.iter().for_each(|_| queue.finish(None));
         queue.end(Duration::from_secs(100));
-        queue.line(b"late".to_vec());
+        queue.line(Line { text: b"late".to_vec(), notice: None });
         assert!(queue.put(Order::Reopen).is_err());
         let Batch { orders, ends, .. } = queue.take();
         assert_eq!((orders.len(), ends), (0, true));
