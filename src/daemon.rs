@@ -1,7 +1,9 @@
 //! The composition root: arguments → configuration → sockets → loop. The only file that knows every room.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +19,7 @@ use crate::config::{check, error, waiting};
 use crate::control;
 use crate::control::http::Listener;
 use crate::control::http::auth;
+use crate::control::http::bind::SocketFile;
 use crate::control::thread::Neighbour;
 use crate::control::xmlrpc::Interface;
 use crate::dbus::bus::{self, Bus};
@@ -26,16 +29,19 @@ use crate::logs::plane::{Plane, PlaneEvent};
 use crate::runtime::children::Surroundings;
 use crate::runtime::driver::{self, Fact, Loader, Parts};
 use crate::runtime::handle::{About, Findings, Supervisor};
+use crate::runtime::record::Ground;
 use crate::runtime::signals::Signals;
+use crate::runtime::takeover::{Succession, TRIAL, VARIABLE};
 use crate::system::cgroup::{self, NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
 use crate::system::terminal::Hidden;
-use crate::system::{clock, daemonize, files, user};
+use crate::system::{clock, daemonize, files, mask, reexec, user};
 use crate::systemd::listen::{self, Passed};
 use crate::systemd::notify::ServiceManager;
 
 mod sockets;
+mod takeover;
 
 /// A usage, configuration or start-up error.
 const USAGE: u8 = 2;
@@ -59,9 +65,19 @@ struct Invocation {
 
 /// Runs supervisord; the first argument is the program's name.
 #[must_use]
-pub fn run(args: &[String]) -> ExitCode {
-    let program = args.first().map_or("supervisord", String::as_str);
-    match start(program, args.get(1..).unwrap_or_default()) {
+pub fn run(args: &[OsString]) -> ExitCode {
+    let text: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let program = text.first().map_or("supervisord", String::as_str);
+    let words = text.get(1..).unwrap_or_default();
+    let left = reexec::take_variable(VARIABLE);
+    let ended = match words {
+        [trial] if trial == TRIAL => takeover::examine(),
+        _ => match left {
+            Some(number) => takeover::resume(args, &number),
+            None => start(program, args, words),
+        },
+    };
+    match ended {
         Ok(code) => code,
         Err(text) => {
             say(&mut io::stderr(), &text);
@@ -79,7 +95,7 @@ fn usage_error(program: &str, text: &str) -> String {
     format!("Error: {text}\nFor help, use {program} -h")
 }
 
-fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
+fn start(program: &str, all: &[OsString], args: &[String]) -> Result<ExitCode, String> {
     let parsed = cli::parse(cli::SUPERVISORD, args).map_err(|text| usage_error(program, &text))?;
     for (option, _) in &parsed.options {
         match *option {
@@ -125,12 +141,28 @@ fn start(program: &str, args: &[String]) -> Result<ExitCode, String> {
     let passed = listen::take().map_err(|error| {
         usage_error(program, &format!("can't take what the service manager passes: {error}"))
     })?;
-    let mut footing = Footing { supervision: None, cgroups: Tree::take(), passed };
+    let footing = Footing::new(all, Tree::take(), passed);
+    lives(program, args, &invocation, footing, None)
+}
+
+/// One life after the other, as often as a restart is asked for; the first may be what is left of another's.
+fn lives(
+    program: &str,
+    args: &[String],
+    invocation: &Invocation,
+    mut footing: Footing,
+    mut left: Option<House>,
+) -> Result<ExitCode, String> {
     loop {
-        let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error.0))?;
-        let ended =
-            serve_once(&invocation, loaded, &mut footing).map_err(|text| usage_error(program, &text))?;
-        if ended != SupervisorState::Restarting {
+        let ended = match left.take() {
+            Some(house) => keep(invocation, house, &mut footing),
+            None => {
+                let loaded =
+                    read(invocation).map_err(|error| complaint(program, args, invocation, &error.0))?;
+                serve_once(invocation, loaded, &mut footing)
+            }
+        };
+        if ended.map_err(|text| usage_error(program, &text))? != SupervisorState::Restarting {
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -255,6 +287,22 @@ struct Footing {
     cgroups: Result<Tree, NoTree>,
     /// Sockets that the service manager has opened.
     passed: Vec<Passed>,
+    /// Where the binary is that may take over one day.
+    binary: PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Footing {
+    fn new(arguments: &[OsString], cgroups: Result<Tree, NoTree>, passed: Vec<Passed>) -> Self {
+        let name = arguments.first().map(OsString::as_os_str).unwrap_or_default();
+        Self {
+            supervision: None,
+            cgroups,
+            passed,
+            binary: reexec::own_binary(name),
+            arguments: arguments.to_vec(),
+        }
+    }
 }
 
 /// The loop's means, and the signals that come between two lives. Made after the daemon has left the terminal, because it
@@ -263,8 +311,11 @@ type Supervision = (Runtime, Signals);
 
 /// From here on no signal ends us; whoever reads the pidfile may send some.
 fn begin() -> io::Result<Supervision> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    // Signals are for this thread alone.
+    let runtime = Builder::new_current_thread().enable_all().on_thread_start(mask::block).build()?;
     let signals = Signals::listen(&runtime)?;
+    // Those that came while a binary took over.
+    mask::unblock();
     Ok((runtime, signals))
 }
 
@@ -306,12 +357,9 @@ fn serve_once(
         Some(daemonize::daemonize().map_err(|error| format!("can't daemonize: {error}"))?)
     };
     settle_in(&spec)?;
-    let supervision = match &mut footing.supervision {
-        Some(supervision) => supervision,
-        supervision => {
-            supervision.insert(begin().map_err(|error| format!("can't listen to signals: {error}"))?)
-        }
-    };
+    if first {
+        footing.supervision = Some(begin().map_err(|error| format!("can't listen to signals: {error}"))?);
+    }
     let log = open_log(&spec)?;
     if !spec.nocleanup {
         let warnings = files::clean_auto_logs(&spec.childlogdir, &spec.identifier);
@@ -335,12 +383,33 @@ fn serve_once(
     } else {
         log.line(Level::Critical, format!("could not write pidfile {}", spec.pidfile.display()));
     }
-    let cgroups = footing.cgroups.as_ref().ok().cloned();
-    let configured = Configured { groups: loaded.groups, found, cgroups };
-    let ended = loops(invocation, &spec, configured, opened.listeners, log, supervision);
-    drop(opened.files);
+    let sockets::Opened { listeners, files, .. } = opened;
+    let house = House { spec, groups: loaded.groups, found, listeners, files, log, wrote_pid, left: None };
+    keep(invocation, house, footing)
+}
+
+/// What a life is led in.
+struct House {
+    spec: DaemonSpec,
+    groups: Vec<GroupSpec>,
+    /// What would go wrong.
+    found: Vec<error::Diagnostic>,
+    listeners: Vec<(Listener, ServerSpec)>,
+    files: Vec<SocketFile>,
+    log: MainLog,
+    wrote_pid: bool,
+    /// What the binary before us has left.
+    left: Option<takeover::Left>,
+}
+
+/// Leads a life to its end, and leaves nothing of it.
+fn keep(invocation: &Invocation, mut house: House, footing: &mut Footing) -> Result<SupervisorState, String> {
+    let (pidfile, wrote_pid) = (house.spec.pidfile.clone(), house.wrote_pid);
+    let files = std::mem::take(&mut house.files);
+    let ended = loops(invocation, house, &files, footing);
+    drop(files);
     if wrote_pid {
-        files::remove_pidfile(&spec.pidfile);
+        files::remove_pidfile(&pidfile);
     }
     ended.map_err(|error| format!("the supervision loop could not run: {error}"))
 }
@@ -372,7 +441,7 @@ fn settle_in(spec: &DaemonSpec) -> Result<(), String> {
 }
 
 fn open_log(spec: &DaemonSpec) -> Result<MainLog, String> {
-    MainLog::open(&MainLogSpec {
+    let log = MainLogSpec {
         level: spec.loglevel,
         file: spec.logfile.clone(),
         journal: spec.journal,
@@ -380,8 +449,8 @@ fn open_log(spec: &DaemonSpec) -> Result<MainLog, String> {
         backups: spec.logfile_backups,
         stdout: spec.nodaemon && !spec.silent,
         stays: spec.nodaemon,
-    })
-    .map_err(|error| {
+    };
+    mask::aside(|| MainLog::open(&log)).map_err(|error| {
         let file =
             spec.logfile.as_ref().map_or_else(|| "syslog".to_owned(), |file| file.display().to_string());
         format!("could not open the main log {file}: {error}")
@@ -423,13 +492,6 @@ fn server_url(servers: &[ServerSpec]) -> Option<String> {
     unix.or_else(inet)
 }
 
-/// What is to run, and what would go wrong with it.
-struct Configured {
-    groups: Vec<GroupSpec>,
-    found: Vec<error::Diagnostic>,
-    cgroups: Option<Tree>,
-}
-
 /// What reads the configuration again: says in the main log what is odd about it that was not so before, and keeps all of
 /// it for clients.
 fn loader(
@@ -463,16 +525,17 @@ fn loader(
 /// The three threads: supervision here, control and the data plane beside it.
 fn loops(
     invocation: &Invocation,
-    spec: &DaemonSpec,
-    configured: Configured,
-    listeners: Vec<(Listener, ServerSpec)>,
-    log: MainLog,
-    supervision: &mut Supervision,
+    house: House,
+    files: &[SocketFile],
+    footing: &mut Footing,
 ) -> io::Result<SupervisorState> {
+    let House { spec, groups, found, listeners, log, wrote_pid, left, .. } = house;
+    let cgroups = footing.cgroups.as_ref().ok().cloned();
     let (teller, facts) = mpsc::unbounded_channel();
     let (from_plane, log) = (teller.clone(), Arc::new(log));
     let (repeated, last_lines) = (Arc::clone(&log), Arc::clone(&log));
-    let plane = Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)))?;
+    let start = || Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)));
+    let plane = mask::aside(start)?;
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About {
         identifier: spec.identifier.clone(),
@@ -481,16 +544,21 @@ fn loops(
         configuration: spec.file.clone(),
         journal: spec.journal,
     };
-    let (loader, findings) = loader(invocation, &log, spec.clone(), configured.found);
-    let (supervisor, desk) = Supervisor::new(about, findings, plane.drops(), clock::now);
-    let supervisor = supervisor.measuring_in(configured.cgroups.clone());
-    let bus = on_the_bus(spec, &supervisor, &log);
+    let (loader, findings) = loader(invocation, &log, spec.clone(), found);
+    let (supervisor, desk) = Supervisor::new(about, findings.clone(), plane.drops(), clock::now);
+    let supervisor = supervisor.measuring_in(cgroups.clone());
+    let bus = on_the_bus(&spec, &supervisor, &log);
     let interface = Interface { supervisor, enabled: spec.rpcinterface };
     let (open, opened) = oneshot::channel();
-    let (close, closed) = oneshot::channel();
     let warned = Arc::clone(&log);
     let warn = Arc::new(move |text| warned.note(&Notice::Refused { text }));
-    let control = control::thread::start(listeners, interface, warn, bus, opened, closed)?;
+    let (partings, parting) = mpsc::unbounded_channel();
+    // Kept as long as the sockets: they are handed on by these.
+    let ears = listeners.iter().map(|(listener, _)| listener.copy()).collect::<io::Result<Vec<OwnedFd>>>()?;
+    let (legacy, arrived) = left.map(takeover::Left::divide).unzip();
+    let arrived = arrived.unwrap_or_default();
+    let start = || control::thread::start(listeners, arrived, interface, warn, bus, opened, parting);
+    let control = mask::aside(start)?;
     // A control thread that is gone has said why.
     let serve = Box::new(move || {
         let _ = open.send(());
@@ -508,14 +576,44 @@ fn loops(
         nofile_soft: invocation
             .nofile_soft
             .map(|given| rlimit::files_for_a_child(given, spec.minfds, ServiceManager::is_ours())),
-        cgroups: configured.cgroups,
+        cgroups: cgroups.clone(),
     };
-    let parts = Parts { desk, plane, facts, teller, log, loader, serve, surroundings, reap_strangers };
-    let (runtime, signals) = supervision;
-    let ended = runtime.block_on(driver::run(configured.groups, parts, signals));
-    drop(close);
+    let (binary, arguments) = (footing.binary.clone(), footing.arguments.clone());
+    let ground = Ground {
+        file: invocation.file.clone(),
+        text: invocation.machine.kept_text(),
+        overrides: invocation.overrides.clone(),
+        spec,
+        nofile_soft: invocation.nofile_soft,
+        listeners: ears.iter().map(OwnedFd::as_raw_fd).collect(),
+        passed: footing.passed.iter().map(|socket| (socket.name.clone(), socket.fd.as_raw_fd())).collect(),
+        socket_files: files.iter().map(SocketFile::parts).collect(),
+        wrote_pid,
+        cgroups: cgroups.map(|tree| tree.root().to_owned()),
+        findings: Vec::new(),
+    };
+    let ground = move || Ground { findings: findings.borrow().to_vec(), ..ground.clone() };
+    let succession = Succession::new(binary, arguments, partings, Box::new(ground));
+    let parts = Parts {
+        desk,
+        plane,
+        facts,
+        teller,
+        log,
+        loader,
+        serve,
+        surroundings,
+        reap_strangers,
+        succession,
+        legacy,
+    };
+    let Some((runtime, signals)) = &mut footing.supervision else {
+        return Err(io::ErrorKind::NotConnected.into());
+    };
+    let ended = runtime.block_on(driver::run(groups, parts, signals));
     // Its listeners must be closed before a restart binds them again.
     let _ = control.join();
+    drop(ears);
     // Not left to the last who lets go of it: a thread may be stuck in a disk.
     last_lines.end();
     ended

@@ -73,6 +73,9 @@ pub enum Request {
     /// Check the configuration, then stop every program and start from it. Answered when it was found good. →
     /// [`Reply::Done`]
     Restart,
+    /// Let the binary that is installed now take over, and every program go on. Answered by the one that has taken over, or
+    /// by us if it cannot. → [`Reply::Done`]
+    Reexec,
 }
 
 /// Characters of a name that a line of the main log repeats.
@@ -99,6 +102,7 @@ impl Request {
             Self::ReopenLogs => "reopening of the logs".to_owned(),
             Self::Shutdown => "shutdown".to_owned(),
             Self::Restart => "restart of supervisord".to_owned(),
+            Self::Reexec => "takeover by the installed supervisord".to_owned(),
         })
     }
 }

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use serde::{Deserialize, Serialize};
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
     /// It works, but perhaps not as it was meant.
     Warning,
@@ -15,7 +16,7 @@ pub enum Severity {
 }
 
 /// One thing that is wrong, or odd.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// Supervisor has this warning too, and operators grep for it: the main log has its words and no more.
     pub verbatim: bool,

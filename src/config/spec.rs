@@ -52,6 +52,7 @@ pub struct DaemonSpec {
     /// Our name, in AUTO logs and to clients.
     pub identifier: String,
     /// The bus on which we can be reached.
+    #[serde(default)]
     pub dbus: BusChoice,
     /// Control sockets, in the order of the file.
     pub servers: Vec<ServerSpec>,

@@ -9,4 +9,6 @@ pub struct Client {
     pub asker: Asker,
     /// It may look, and change nothing.
     pub readonly: bool,
+    /// The connection on which it waits for nothing but the answer to this request.
+    pub connection: Option<u64>,
 }

@@ -4,12 +4,15 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::http::gate::Gate;
+use super::http::life::Connections;
 use super::http::origin::{Names, Strangers};
 use super::http::refusals::Refusals;
 use super::http::route::Site;
@@ -19,27 +22,34 @@ use super::web::serve::Web;
 use super::xmlrpc::Interface;
 use crate::config::spec::{ServerAddress, ServerSpec};
 use crate::logs::read::follow::Watcher;
+use crate::runtime::handle::{Arrived, Left, Parting, Supervisor};
 
 /// Writes a warning to the main log; may wait for its disk.
 pub type Warn = Arc<dyn Fn(String) + Send + Sync>;
 
+/// How long answers that cannot be given by another binary may hold up its takeover.
+const SETTLING: Duration = Duration::from_secs(5);
+/// How long the last answers may take to be read when it takes over.
+const GRACE: Duration = Duration::from_secs(1);
 /// Threads that wait for disks.
 const BLOCKING_THREADS: usize = 32;
 
 /// What shares the thread with the servers, and ends when it is told to close.
 pub type Neighbour = Box<dyn FnOnce(watch::Receiver<()>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
-/// Serves the listeners from when it is told to open until it is told to close; whoever drops the senders tells so too.
+/// Serves the listeners, and clients that have arrived already, from when it is told to open until nobody can tell it
+/// anything any more.
 ///
 /// # Errors
 /// When there is no thread, no epoll or no random number to be had.
 pub fn start(
     listeners: Vec<(Listener, ServerSpec)>,
+    arrived: Vec<Arrived>,
     interface: Interface,
     warn: Warn,
     neighbour: Option<Neighbour>,
     opened: oneshot::Receiver<()>,
-    closed: oneshot::Receiver<()>,
+    partings: mpsc::UnboundedReceiver<Parting>,
 ) -> io::Result<thread::JoinHandle<()>> {
     let runtime =
         Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build()?;
@@ -50,10 +60,11 @@ pub fn start(
                 return;
             }
             let (close, closing) = watch::channel(());
-            let servers = servers(listeners, &interface, &warn, &web, &closing);
+            let known: Vec<Arc<Connections>> = listeners.iter().map(|_| Arc::default()).collect();
+            let sites = listeners.into_iter().zip(known.iter().cloned());
+            let servers = servers(sites, arrived, &interface, &warn, &web, &closing);
             let neighbour = neighbour.map(|begin| tokio::spawn(begin(closing.clone())));
-            // Whatever it is told: the daemon ends.
-            let _ = closed.await;
+            Partings { known, supervisor: interface.supervisor.clone() }.obey(partings).await;
             drop(close);
             for server in servers {
                 // A server that ended before has said why to its clients; the others went on.
@@ -70,7 +81,8 @@ pub fn start(
 }
 
 fn servers(
-    listeners: Vec<(Listener, ServerSpec)>,
+    sites: impl Iterator<Item = ((Listener, ServerSpec), Arc<Connections>)>,
+    mut arrived: Vec<Arrived>,
     interface: &Interface,
     warn: &Warn,
     web: &Arc<Web>,
@@ -81,21 +93,70 @@ fn servers(
     if let Some(watcher) = watcher.clone() {
         tokio::spawn(async move { watcher.run().await });
     }
-    let serve = |(listener, server): (Listener, ServerSpec)| {
-        let warn = Arc::clone(warn);
-        let refusals = Refusals::new(move |line| warn(line));
-        let site = Site {
-            names: names(&server),
-            gate: server.auth.map(|auth| Gate::new(auth, refusals)),
-            readonly: server.readonly,
-            interface: interface.clone(),
-            web: Arc::clone(web),
-            followers: Followers::new(watcher.clone()),
-            closing: closing.clone(),
+    let serve =
+        |(number, ((listener, server), known)): (usize, ((Listener, ServerSpec), Arc<Connections>))| {
+            let warn = Arc::clone(warn);
+            let refusals = Refusals::new(move |line| warn(line));
+            let site = Site {
+                names: names(&server),
+                gate: server.auth.map(|auth| Gate::new(auth, refusals)),
+                readonly: server.readonly,
+                interface: interface.clone(),
+                web: Arc::clone(web),
+                known,
+                followers: Followers::new(watcher.clone()),
+                closing: closing.clone(),
+            };
+            let clients = arrived.extract_if(.., |client| client.server == number).collect();
+            tokio::spawn(serve(listener, site, clients))
         };
-        tokio::spawn(serve(listener, site))
-    };
-    listeners.into_iter().map(serve).collect()
+    sites.enumerate().map(serve).collect()
+}
+
+/// What becomes of clients when another binary takes over.
+struct Partings {
+    known: Vec<Arc<Connections>>,
+    supervisor: Supervisor,
+}
+
+impl Partings {
+    /// Does what it is told, until the daemon ends.
+    async fn obey(&self, mut partings: mpsc::UnboundedReceiver<Parting>) {
+        while let Some(parting) = partings.recv().await {
+            match parting {
+                Parting::Settle(settled) => {
+                    self.set_hold(true);
+                    let _ = timeout(SETTLING, self.at_rest(|id| self.supervisor.is_waiting(id))).await;
+                    // Whoever has asked and no longer wants to know tells so himself.
+                    let _ = settled.send(());
+                }
+                Parting::Leave(waiting, left) => {
+                    let spared = |id: u64| waiting.contains(&id);
+                    let _ = timeout(GRACE, self.at_rest(spared)).await;
+                    let _ = left.send(self.left(spared));
+                }
+                Parting::Stay => self.set_hold(false),
+            }
+        }
+    }
+
+    fn set_hold(&self, hold: bool) {
+        self.known.iter().for_each(|known| known.set_hold(hold));
+    }
+
+    async fn at_rest(&self, spared: impl Fn(u64) -> bool) {
+        for known in &self.known {
+            known.at_rest(&spared).await;
+        }
+    }
+
+    fn left(&self, spared: impl Fn(u64) -> bool) -> Vec<Left> {
+        let of_server = |(server, known): (usize, &Arc<Connections>)| {
+            let left = move |(connection, fd)| Left { connection, server, fd };
+            known.copies(&spared).into_iter().map(left).collect::<Vec<_>>()
+        };
+        self.known.iter().enumerate().flat_map(of_server).collect()
+    }
 }
 
 /// By which names browsers may call a server.

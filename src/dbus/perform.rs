@@ -112,7 +112,8 @@ impl Plan {
                 | Request::RemoteEvent { .. }
                 | Request::ReopenLogs
                 | Request::Shutdown
-                | Request::Restart => None,
+                | Request::Restart
+                | Request::Reexec => None,
             },
             Self::Restart(target, _) => Some(target.clone()),
             Self::ClearLogs(targets) => match targets.as_slice() {

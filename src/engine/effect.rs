@@ -125,6 +125,11 @@ pub enum Effect {
         /// What.
         data: Vec<u8>,
     },
+    /// Let the installed binary take over; it answers `Done`, or we do when it cannot.
+    Reexec {
+        /// To be answered.
+        errand: Errand,
+    },
     /// Reopen every log file.
     ReopenLogs,
     /// Forget whatever is kept for a process.

@@ -65,6 +65,10 @@ impl Engine {
                 self.reply(ticket, Ok(Reply::Done));
             }
             Request::Restart => self.load(LoadReason::Restart, Some(ticket)),
+            Request::Reexec => {
+                let errand = self.ledger.errand(Purpose::Answer(Waiter::One(ticket)));
+                self.effects.push_back(Effect::Reexec { errand });
+            }
         }
     }
 

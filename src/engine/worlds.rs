@@ -132,6 +132,7 @@ impl World {
             }
             Effect::ClearLogs { errand, .. }
             | Effect::ClearMainLog { errand }
+            | Effect::Reexec { errand }
             | Effect::SendStdin { errand, .. } => Some(Input::Done { errand, outcome: Ok(()) }),
             Effect::Deliver { id, pending, .. } => {
                 assert!(self.live.values().any(|live| *live == id), "only the living are told");

@@ -1,8 +1,10 @@
 //! Removes ANSI escapes (LOG-50): from `ESC [` up to and including the first of `HfABCDRsuJKhlpm`. What a read cuts in two is
 //! still recognised by the next one.
 
+use serde::{Deserialize, Serialize};
+
 /// Where in an escape the last chunk ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 enum State {
     #[default]
     Text,
@@ -11,7 +13,7 @@ enum State {
 }
 
 /// The filter of one channel.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Stripper(State);
 
 const ESC: u8 = 0x1b;

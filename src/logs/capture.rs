@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 
 /// Starts a message.
 pub const BEGIN: &[u8] = b"<!--XSUPERVISOR:BEGIN-->";
@@ -11,7 +12,7 @@ pub const BEGIN: &[u8] = b"<!--XSUPERVISOR:BEGIN-->";
 pub const END: &[u8] = b"<!--XSUPERVISOR:END-->";
 
 /// Splits a stream at the tokens. A token may come in pieces; nothing else is ever held back.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
     limit: usize,
     /// What may be the start of a token.
@@ -20,7 +21,7 @@ pub struct Capture {
 }
 
 /// A message on its way: its newest bytes, `limit` at most.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Message {
     newest: VecDeque<u8>,
 }

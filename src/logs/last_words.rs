@@ -1,5 +1,7 @@
 //! What a program wrote last, for people who ask why it ended.
 
+use serde::{Deserialize, Serialize};
+
 use super::ansi::Stripper;
 
 /// Bytes that are kept of a stream.
@@ -9,7 +11,7 @@ const LINES: usize = 3;
 const LINE: usize = 200;
 
 /// The newest bytes of a stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastWords {
     newest: Vec<u8>,
     /// Something came before them.

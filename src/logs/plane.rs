@@ -11,10 +11,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
+use super::last_words::LastWords;
 use super::sink::{FileSink, Journal};
 pub use budget::{Budget, Claim};
 pub use drops::Drops;
+pub use pause::{ChannelRecord, FileRecord, Paused, PlaneRecord};
 
 use crate::api::event::Source;
 use crate::api::{Event, Notice};
@@ -23,14 +27,15 @@ use crate::systemd::journal::SOCKET;
 mod budget;
 mod channel;
 pub mod drops;
+mod pause;
 mod thread;
 
 /// A stream of one child, as its owner numbers it; never used again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ChannelId(pub u64);
 
 /// Where a stream goes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelSpec {
     /// Whose stream, and which.
     pub source: Source,
@@ -47,15 +52,17 @@ pub struct ChannelSpec {
     /// Send its lines to syslog.
     pub syslog: bool,
     /// Send its lines to the journal.
+    #[serde(default)]
     pub journal: bool,
     /// The file only holds the last lines, for those who ask us: what is written nowhere else is lost.
+    #[serde(default)]
     pub window: bool,
     /// The main log repeats it (`loglevel=debug`).
     pub repeat: bool,
 }
 
 /// What is made of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     /// A log.
     Program {
@@ -105,6 +112,9 @@ enum Command {
     Drain { ids: Vec<ChannelId>, token: u64 },
     Reopen,
     Clear { paths: Vec<PathBuf>, token: u64 },
+    Pause(oneshot::Sender<Paused>),
+    Resume(Box<pause::Stream>),
+    Recall(Vec<(ChannelId, LastWords)>),
 }
 
 /// Commands that wait while the thread is held up by a disk.
@@ -244,6 +254,11 @@ impl Plane {
         let file = Arc::new(Mutex::new(FileSink::open(path, spec.maxbytes, spec.backups)?));
         files.insert(path.to_owned(), Arc::downgrade(&file));
         Ok(file)
+    }
+
+    fn share(&self, path: &Path, file: &SharedFile) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(path.to_owned(), Arc::downgrade(file));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +21,28 @@ pub struct RotatingFile {
     rotates: bool,
 }
 
+impl AsFd for RotatingFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.output.as_fd()
+    }
+}
+
 impl RotatingFile {
+    /// Goes on with a file that is open.
+    ///
+    /// # Errors
+    /// Those of fstat(2).
+    pub fn resume(path: &Path, fd: OwnedFd, maxbytes: i64, backups: i64) -> io::Result<Self> {
+        let (output, position, rotates) = measured(path, Output::resume(fd)?)?;
+        Ok(Self { path: path.to_owned(), maxbytes, backups, output, position, rotates })
+    }
+
+    /// Bytes at which it is rotated, and how many rotated files are kept.
+    #[must_use]
+    pub fn limits(&self) -> (i64, i64) {
+        (self.maxbytes, self.backups)
+    }
+
     /// Opens for appending. `/dev/stdout`, `/dev/stderr` and `/dev/fd/N` are our own descriptors; they, pipes and devices
     /// are never rotated.
     ///
@@ -171,7 +193,10 @@ pub fn clear_closed(path: &Path) -> io::Result<()> {
 
 /// The file, its size, and whether it can be rotated. A file that did not exist gets `mode`, if there is one.
 fn open_at_end(path: &Path, mode: Option<u32>) -> io::Result<(Output, u64, bool)> {
-    let output = Output::open(path, mode)?;
+    measured(path, Output::open(path, mode)?)
+}
+
+fn measured(path: &Path, output: Output) -> io::Result<(Output, u64, bool)> {
     let found = output.metadata()?;
     let rotates = found.is_file() && fds::own_descriptor(path).is_none();
     Ok((output, if rotates { found.len() } else { 0 }, rotates))

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::api::event::{Channel, Source};
@@ -28,6 +29,8 @@ pub use super::plan::Surroundings;
 use super::plan::{self, Plan};
 use super::sockets::Sockets;
 use super::streams;
+
+mod rest;
 
 /// Bytes that may wait for a child to read its stdin.
 const STDIN_LIMIT: usize = 1 << 20;
@@ -71,7 +74,8 @@ fn purpose(log: &LogSpec, listener: Option<ProcessId>) -> Purpose {
     listener.map_or(Purpose::Program { capture, events: log.events_enabled }, |id| Purpose::Listener(id.0))
 }
 
-struct Ended {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ended {
     status: WaitStatus,
     evidence: Evidence,
     told_by: Mono,
@@ -369,8 +373,8 @@ impl Children {
     }
 
     /// Reaps those that are ours by adoption only.
-    pub(super) fn reap_strangers(&self) -> Vec<Notice> {
-        let known = |pid: i32| self.children.values().any(|child| child.pid == pid);
+    pub(super) fn reap_strangers(&self, candidate: Option<i32>) -> Vec<Notice> {
+        let known = |pid: i32| Some(pid) == candidate || self.children.values().any(|child| child.pid == pid);
         let line = |(pid, status)| Notice::other(Level::Info, format!("reaped unknown pid {pid} ({status})"));
         reap_strangers(&known).into_iter().map(line).collect()
     }

@@ -1,6 +1,6 @@
 //! The loop: wait → fact → engine → deeds → repeat. One task owns the engine.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::children::Children;
-use super::handle::{Call, Configs, Desk, News, Standing};
+use super::handle::{Call, Configs, Desk, News, Origin, Standing};
 use super::signals::Signals;
 use super::status;
+use super::takeover::{Legacy, Succession};
 use crate::api::{Census, ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::check::Trouble;
 use crate::config::spec::GroupSpec;
-use crate::engine::{Engine, Input, LoadReason, Phase, ProcessId, Ticket};
+use crate::engine::{Engine, Errand, Input, LoadReason, Phase, ProcessId, Ticket};
 use crate::logs::main_log::MainLog;
 use crate::logs::plane::{Claim, Plane};
 use crate::system::clock;
@@ -48,6 +49,10 @@ pub struct Parts {
     pub surroundings: super::children::Surroundings,
     /// Reap what is not ours too: we are PID 1, or a subreaper.
     pub reap_strangers: bool,
+    /// Whoever may take over from us.
+    pub succession: Succession,
+    /// What the binary before us has left, if we have taken over.
+    pub legacy: Option<Legacy>,
 }
 
 /// What another thread tells the loop.
@@ -61,6 +66,16 @@ pub enum Fact {
     Drained(u64, Option<String>),
     /// Why a process ended badly, if that can be seen.
     Explained(ProcessId, Option<Trouble>),
+    /// The installed binary could take over, or why not.
+    Tried(Result<(), String>),
+    /// The surfaces are ready for it.
+    Settled,
+}
+
+/// Whoever waits for an answer.
+pub(super) struct Waiting {
+    pub(super) answer: oneshot::Sender<Result<Reply, Fault>>,
+    pub(super) origin: Option<Origin>,
 }
 
 /// The loop's state.
@@ -71,10 +86,12 @@ pub(super) struct Driver {
     pub(super) inbox: VecDeque<Input>,
     pub(super) teller: mpsc::UnboundedSender<Fact>,
     pub(super) loader: Loader,
-    pub(super) answers: HashMap<Ticket, oneshot::Sender<Result<Reply, Fault>>>,
-    desk: Desk,
+    pub(super) answers: HashMap<Ticket, Waiting>,
+    pub(super) loads: BTreeMap<Errand, LoadReason>,
+    pub(super) succession: Succession,
+    pub(super) desk: Desk,
     manager: ServiceManager,
-    next_ticket: u64,
+    pub(super) last_ticket: u64,
     reap_strangers: bool,
 }
 
@@ -92,7 +109,8 @@ pub async fn run(
         signals.also(Signal::CHLD)?;
     }
     let mut poll = Epoll::in_reactor()?;
-    let Parts { desk, plane, mut facts, teller, log, loader, serve, surroundings, reap_strangers } = parts;
+    let Parts { desk, plane, mut facts, teller, log, loader, serve, surroundings, reap_strangers, .. } =
+        parts;
     let mut driver = Driver {
         engine: Engine::new(configured),
         children: Children::new(plane, surroundings, teller.clone()),
@@ -101,11 +119,16 @@ pub async fn run(
         teller,
         loader,
         answers: HashMap::new(),
+        loads: BTreeMap::new(),
+        succession: parts.succession,
         desk,
         manager: ServiceManager::default(),
-        next_ticket: 0,
+        last_ticket: 0,
         reap_strangers,
     };
+    if let Some(legacy) = parts.legacy {
+        driver.take_over(poll.get_ref(), legacy);
+    }
     let period = ServiceManager::watchdog_period();
     let mut ping_at = period.map(|period| Instant::now() + period);
     let mut extend_at: Option<Instant> = None;
@@ -124,6 +147,10 @@ pub async fn run(
         if let Some(serve) = serve.take() {
             serve();
             driver.manager.ready();
+        }
+        if driver.succession.is_settled() {
+            driver.part(&mut facts, signals).await;
+            continue;
         }
         if driver.engine.mood() != SupervisorState::Running && extend_at.is_none() {
             driver.manager.stopping();
@@ -230,33 +257,45 @@ impl Driver {
         deadlines.min().map(|deadline| Instant::now() + deadline.since(now))
     }
 
-    fn asked(&mut self, call: Call) {
+    pub(super) fn asked(&mut self, call: Call) {
         if let Some(change) = call.request.change() {
             self.log.line(Level::Info, format!("{change} requested by {}", call.asker));
         }
-        self.next_ticket += 1;
-        let ticket = Ticket(self.next_ticket);
-        self.answers.insert(ticket, call.answer);
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.answers.insert(ticket, Waiting { answer: call.answer, origin: call.origin });
         self.inbox.push_back(Input::Request { ticket, request: call.request });
     }
 
-    fn told(&mut self, fact: Fact) {
+    pub(super) fn told(&mut self, fact: Fact) {
         match fact {
-            Fact::Input(input) => self.inbox.push_back(input),
+            Fact::Input(input) => {
+                if let Input::Loaded { errand, .. } = &input {
+                    self.loads.remove(errand);
+                }
+                self.inbox.push_back(input);
+            }
             Fact::Heard(input, _claim) => self.inbox.push_back(input),
             Fact::Drained(token, words) => self.children.drained(token, words),
             Fact::Explained(id, trouble) => self.children.explained(id, trouble),
+            Fact::Tried(outcome) => self.tried(outcome),
+            Fact::Settled => self.succession.settled(),
         }
     }
 
-    fn signalled(&mut self, signal: Signal) {
+    pub(super) fn signalled(&mut self, signal: Signal) {
         if signal != Signal::CHLD {
             self.inbox.push_back(Input::SignalReceived(signal));
             return;
         }
         self.log.note(&Notice::SignalReceived { signal });
+        self.reap_strangers();
+    }
+
+    /// Reaps those that are ours by adoption only.
+    pub(super) fn reap_strangers(&self) {
         if self.reap_strangers {
-            for notice in self.children.reap_strangers() {
+            for notice in self.children.reap_strangers(self.succession.candidate()) {
                 self.log.note(&notice);
             }
         }

@@ -14,6 +14,7 @@ use crate::config::spec::ProcessSpec;
 use crate::engine::ProcessId;
 use crate::system::command::CommandError;
 use crate::system::machine::OsMachine;
+use crate::system::mask;
 use crate::system::spawn::{ExecFailure, Step, dispatcher_problem};
 
 /// Questions that may wait; who asks more often gets no answer.
@@ -61,7 +62,8 @@ impl Explainer {
                 let _ = teller.send(Fact::Explained(id, end(&spec, failure)));
             }
         };
-        std::thread::Builder::new().name("explain".to_owned()).spawn(answer)?;
+        let thread = std::thread::Builder::new().name("explain".to_owned());
+        mask::aside(|| thread.spawn(answer))?;
         Ok(questions)
     }
 }

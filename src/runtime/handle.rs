@@ -1,8 +1,11 @@
 //! The handle: the only thing that a surface holds.
 
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use super::news::{Listener, News};
@@ -27,8 +30,58 @@ pub struct Call {
     pub request: Request,
     /// Who asks.
     pub asker: Asker,
+    /// By what; `None`: the answer is only a part of what the client waits for.
+    pub origin: Option<Origin>,
     /// Where the answer goes; dropping it abandons the answer, never the work.
     pub answer: oneshot::Sender<Result<Reply, Fault>>,
+}
+
+/// A client that waits for an answer, and for nothing else: whoever has its connection can give it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The number of its connection.
+    pub connection: u64,
+    /// The name that it gave, for faults that are about that.
+    pub given: Option<String>,
+}
+
+/// What the loop asks of the surfaces when another binary takes over.
+#[derive(Debug)]
+pub enum Parting {
+    /// Begin nothing new, and say when only such clients are left as can be handed over. What stands in the way for too
+    /// long is given up.
+    Settle(oneshot::Sender<()>),
+    /// Say who is left, after the answers that were given by now: none but these connections get another one.
+    Leave(HashSet<u64>, oneshot::Sender<Vec<Left>>),
+    /// It does not: go on.
+    Stay,
+}
+
+/// A client that another binary can go on with.
+#[derive(Debug)]
+pub struct Left {
+    /// The number of its connection.
+    pub connection: u64,
+    /// By which of the servers it came, as they stand in the configuration.
+    pub server: usize,
+    /// The connection.
+    pub fd: OwnedFd,
+}
+
+/// Where an answer of the loop comes.
+pub type Answer = oneshot::Receiver<Result<Reply, Fault>>;
+
+/// A client that another binary has left to us.
+#[derive(Debug)]
+pub struct Arrived {
+    /// The number of its connection.
+    pub connection: u64,
+    /// By which of the servers it came.
+    pub server: usize,
+    /// The connection.
+    pub fd: OwnedFd,
+    /// The answer that it waits for, and the name that it gave.
+    pub waits: Option<(Answer, Option<String>)>,
 }
 
 /// What does not change while the daemon runs.
@@ -80,6 +133,8 @@ pub struct Supervisor {
     about: Arc<About>,
     clock: fn() -> Now,
     cgroups: Option<Tree>,
+    /// The connections whose clients wait for nothing but an answer of the loop.
+    waiting: Arc<Mutex<HashSet<u64>>>,
 }
 
 /// The loop's side of the handle.
@@ -119,6 +174,7 @@ impl Supervisor {
             about,
             clock,
             cgroups: None,
+            waiting: Arc::default(),
         };
         (handle, Desk { calls: receiver, standing, changes, news, configs })
     }
@@ -135,10 +191,37 @@ impl Supervisor {
     /// # Errors
     /// The fault with which the request was refused; `SHUTDOWN_STATE` when the loop has ended.
     pub async fn call(&self, asker: &Asker, request: Request) -> Result<Reply, Fault> {
-        let gone = || Fault::bare(FaultCode::ShutdownState);
+        self.call_from(asker, None, request).await
+    }
+
+    /// The same, for a client that waits for nothing but this answer.
+    ///
+    /// # Errors
+    /// As for [`Supervisor::call`].
+    pub async fn call_from(
+        &self,
+        asker: &Asker,
+        origin: Option<Origin>,
+        request: Request,
+    ) -> Result<Reply, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.calls.send(Call { request, asker: asker.clone(), answer }).await.map_err(|_| gone())?;
-        Ok(match answered.await.unwrap_or_else(|_| Err(gone()))? {
+        let _waits = origin.as_ref().map(|origin| Waits::new(self, origin.connection));
+        let call = Call { request, asker: asker.clone(), origin, answer };
+        self.calls.send(call).await.map_err(|_| gone())?;
+        self.answered(answered).await
+    }
+
+    /// The answer for a client that waited for it already when we took over.
+    ///
+    /// # Errors
+    /// As for [`Supervisor::call`].
+    pub async fn answer_for(&self, connection: u64, answer: Answer) -> Result<Reply, Fault> {
+        let _waits = Waits::new(self, connection);
+        self.answered(answer).await
+    }
+
+    async fn answered(&self, answer: Answer) -> Result<Reply, Fault> {
+        Ok(match answer.await.unwrap_or_else(|_| Err(gone()))? {
             Reply::AllDetails(all) => Reply::AllDetails(self.measured(all).await?),
             Reply::Details(one) => match self.measured(vec![*one]).await?.pop() {
                 Some(one) => Reply::Details(Box::new(one)),
@@ -146,6 +229,16 @@ impl Supervisor {
             },
             reply => reply,
         })
+    }
+
+    /// Whether the client of that connection waits for nothing but an answer of the loop.
+    #[must_use]
+    pub fn is_waiting(&self, connection: u64) -> bool {
+        self.waiting().contains(&connection)
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// With what the engine cannot know. Looking takes a while, and nobody else waits for it.
@@ -213,6 +306,29 @@ impl Supervisor {
     #[must_use]
     pub fn now(&self) -> Now {
         (self.clock)()
+    }
+}
+
+fn gone() -> Fault {
+    Fault::bare(FaultCode::ShutdownState)
+}
+
+/// A client that waits for an answer of the loop, until this is dropped.
+struct Waits<'a> {
+    supervisor: &'a Supervisor,
+    connection: u64,
+}
+
+impl<'a> Waits<'a> {
+    fn new(supervisor: &'a Supervisor, connection: u64) -> Self {
+        supervisor.waiting().insert(connection);
+        Self { supervisor, connection }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.supervisor.waiting().remove(&self.connection);
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::children::Order;
-use super::driver::{Driver, Fact};
+use super::driver::{Driver, Fact, Waiting};
 use super::handle::News;
 use super::plan;
 use crate::api::{Event, Fault, FaultCode, Level, Notice, ProcessName, Reply};
@@ -24,7 +24,7 @@ impl Driver {
                     // Whoever has reread sees the new configuration in the next answer.
                     self.show_configs();
                 }
-                if let Some(waiting) = self.answers.remove(&ticket) {
+                if let Some(Waiting { answer: waiting, .. }) = self.answers.remove(&ticket) {
                     // Whoever is told something finds it in the log as well.
                     self.log.settle();
                     // Who no longer waits is not told; the work was done all the same.
@@ -80,6 +80,7 @@ impl Driver {
                 let outcome = self.children.send_stdin(poll, id, &data);
                 self.inbox.push_back(Input::Done { errand, outcome });
             }
+            Effect::Reexec { errand } => self.reexec(errand),
             Effect::ReopenLogs => {
                 self.log.reopen();
                 if let Some(plane) = self.children.plane() {
@@ -113,7 +114,8 @@ impl Driver {
         }
     }
 
-    fn load(&self, errand: Errand, reason: LoadReason) {
+    pub(super) fn load(&mut self, errand: Errand, reason: LoadReason) {
+        self.loads.insert(errand, reason);
         let loader = Arc::clone(&self.loader);
         let teller = self.teller.clone();
         tokio::task::spawn_blocking(move || {

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::record::{PlaceRecord, PlacesRecord};
 use crate::api::{Level, Notice, ProcessName, Signal};
 use crate::config::limits::{INFINITY, Limits};
 use crate::config::spec::{Leftovers, ProcessSpec};
@@ -73,6 +74,33 @@ impl Places {
         }
         let door = if fresh { leaf.open().ok() } else { None };
         Some((leaf, door))
+    }
+
+    /// What another binary has to know of them.
+    pub(super) fn record(&self) -> PlacesRecord {
+        let one = |(id, place): (&ProcessId, &Place)| PlaceRecord {
+            id: *id,
+            path: place.leaf.path().to_owned(),
+            leftovers: place.leftovers,
+            watched: place.watch.is_some(),
+        };
+        PlacesRecord {
+            places: self.places.iter().map(one).collect(),
+            killed: self.killed.iter().cloned().collect(),
+        }
+    }
+
+    /// Goes on with them; what has become empty is told when it is looked at.
+    pub(super) fn resume(&mut self, poll: &Epoll, record: PlacesRecord) -> Vec<Input> {
+        self.killed.extend(record.killed);
+        let mut emptied = Vec::new();
+        for PlaceRecord { id, path, leftovers, watched } in record.places {
+            self.places.insert(id, Place { leaf: Leaf::at(path), leftovers, watch: None });
+            if watched && !self.leftovers(poll, id) {
+                emptied.push(Input::Emptied { id });
+            }
+        }
+        emptied
     }
 
     /// A child that was born elsewhere goes where it belongs.

@@ -8,10 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::api::Signal;
-
-/// Those that are always heard. USR1 means nothing, and must not end us.
-const ALWAYS: [Signal; 6] =
-    [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP, Signal::USR1, Signal::USR2];
+use crate::system::mask::HEARD;
 
 /// What was heard.
 #[derive(Debug)]
@@ -30,7 +27,7 @@ impl Signals {
         let (sender, received) = mpsc::unbounded_channel();
         let mut signals = Self { listening: Vec::new(), sender, received };
         let _in_runtime = runtime.enter();
-        ALWAYS.into_iter().try_for_each(|wanted| signals.also(wanted))?;
+        HEARD.into_iter().try_for_each(|wanted| signals.also(wanted))?;
         Ok(signals)
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use super::record::SocketRecord;
 use crate::api::{Level, Notice};
 use crate::config::spec::{SocketAddress, SocketSpec};
 use crate::system::errno::io_errno_words;
 use crate::system::listen::{ListeningSocket, listen_tcp, listen_unix};
+use crate::system::reexec::Inheritance;
 
 /// The shared sockets that are open.
 #[derive(Debug, Default)]
@@ -38,6 +40,25 @@ impl Sockets {
             self.open.insert(spec.clone(), open(spec).map_err(problem)?);
         }
         self.open[spec].fd.try_clone().map_err(problem)
+    }
+
+    /// What another binary has to know of them.
+    pub(super) fn record(&self) -> Vec<SocketRecord> {
+        let one = |(spec, socket): (&SocketSpec, &ListeningSocket)| SocketRecord {
+            spec: spec.clone(),
+            fd: socket.fd.as_raw_fd(),
+            file: socket.file().cloned(),
+        };
+        self.open.iter().map(one).collect()
+    }
+
+    /// Goes on with those that are open. One that is missing is opened again when it is needed.
+    pub(super) fn resume(&mut self, record: Vec<SocketRecord>, inheritance: &mut Inheritance) {
+        for SocketRecord { spec, fd, file } in record {
+            if let Ok(fd) = inheritance.give(fd) {
+                self.open.insert(spec, ListeningSocket::of(fd, file));
+            }
+        }
     }
 
     /// Closes what nobody wants any more.

@@ -76,6 +76,18 @@ impl Tree {
         Ok(tree)
     }
 
+    /// The one that we divided before another binary took over from us.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Lets a user divide it, whom we are about to become.
     pub fn give_to(&self, uid: u32) {
         let files =
@@ -144,6 +156,12 @@ pub struct Leaf {
 }
 
 impl Leaf {
+    /// The place there.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// Makes it, if it is not there.
     ///
     /// # Errors

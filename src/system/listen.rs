@@ -16,7 +16,24 @@ use nix::sys::socket::{Backlog, listen};
 pub struct ListeningSocket {
     /// The socket. It blocks, as programs expect it, and is closed on exec.
     pub fd: OwnedFd,
-    file: Option<(PathBuf, (u64, u64))>,
+    file: Option<SocketFile>,
+}
+
+/// The name of a socket's file, and what tells it from another of that name.
+pub type SocketFile = (PathBuf, (u64, u64));
+
+impl ListeningSocket {
+    /// One that listens already.
+    #[must_use]
+    pub fn of(fd: OwnedFd, file: Option<SocketFile>) -> Self {
+        Self { fd, file }
+    }
+
+    /// Its file, if it has one.
+    #[must_use]
+    pub fn file(&self) -> Option<&SocketFile> {
+        self.file.as_ref()
+    }
 }
 
 impl Drop for ListeningSocket {

@@ -36,6 +36,18 @@ impl OsMachine {
         let text = whole(&file)?.into();
         Ok(Self { kept: Some((file, text)) })
     }
+
+    /// This machine, with the text of a configuration that another binary has kept.
+    #[must_use]
+    pub fn having_kept(file: &Path, text: Option<Vec<u8>>) -> Self {
+        Self { kept: text.map(|text| (file.to_owned(), text.into())) }
+    }
+
+    /// The text of the configuration, if it can be read only once.
+    #[must_use]
+    pub fn kept_text(&self) -> Option<Vec<u8>> {
+        self.kept.as_ref().map(|(_, text)| text.to_vec())
+    }
 }
 
 /// Everything that is in a file.

@@ -3,7 +3,7 @@
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -31,7 +31,23 @@ pub struct Short {
     pub error: io::Error,
 }
 
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl Output {
+    /// One that is open already. What waits is asked each time, as what never waits may be as well.
+    ///
+    /// # Errors
+    /// Those of fstat(2).
+    pub fn resume(fd: OwnedFd) -> io::Result<Self> {
+        let file = File::from(fd);
+        let waits = !file.metadata()?.is_file();
+        Ok(Self { file, waits })
+    }
+
     /// Opens for appending; a file that was not there gets `mode`, if there is one. `/dev/stdout`, `/dev/stderr` and
     /// `/dev/fd/N` are our own descriptors.
     ///

@@ -100,6 +100,18 @@ pub fn abandon(pid: i32, gate: Gate) {
     child::reap(pid);
 }
 
+impl From<OwnedFd> for Gate {
+    fn from(fd: OwnedFd) -> Self {
+        Self(File::from(fd))
+    }
+}
+
+impl From<OwnedFd> for Report {
+    fn from(fd: OwnedFd) -> Self {
+        Self(File::from(fd))
+    }
+}
+
 impl AsFd for Gate {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()

@@ -42,7 +42,8 @@ impl ServiceManager {
         say(&[NotifyState::Watchdog]);
     }
 
-    /// RELOADING=1 and MONOTONIC_USEC=: the configuration is being read, until the answer is dropped.
+    /// RELOADING=1 and MONOTONIC_USEC=: the configuration is being read, or another binary takes over, until the answer is
+    /// dropped.
     #[must_use]
     pub fn reloading() -> Reloading {
         if let Ok(now) = NotifyState::monotonic_usec_now() {
@@ -69,7 +70,7 @@ impl ServiceManager {
     }
 }
 
-/// As long as the configuration is being read; READY=1 afterwards.
+/// As long as something is being changed; READY=1 afterwards.
 #[derive(Debug)]
 pub struct Reloading;
 

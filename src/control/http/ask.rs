@@ -31,7 +31,8 @@ pub struct Ask {
     /// The head.
     pub headers: HeaderMap,
     body: Incoming,
-    life: Arc<Life>,
+    /// The connection.
+    pub life: Arc<Life>,
 }
 
 impl Ask {

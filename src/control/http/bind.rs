@@ -104,6 +104,18 @@ impl SocketFile {
         Ok(Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()), armed: true })
     }
 
+    /// One that another binary has made for us.
+    #[must_use]
+    pub fn of((path, identity): (PathBuf, (u64, u64))) -> Self {
+        Self { path, identity, armed: true }
+    }
+
+    /// Its name, and what tells it from another of that name.
+    #[must_use]
+    pub fn parts(&self) -> (PathBuf, (u64, u64)) {
+        (self.path.clone(), self.identity)
+    }
+
     /// Removes it now.
     pub fn remove(self) {}
 

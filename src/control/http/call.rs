@@ -5,6 +5,7 @@ use hyper::StatusCode;
 use super::ask::{Ask, BODY_LIMIT};
 use super::page;
 use super::route::{Outcome, Site};
+use crate::control::client::Client;
 use crate::wire::xmlrpc::decode_call;
 
 /// Runs the call in the body.
@@ -12,7 +13,7 @@ use crate::wire::xmlrpc::decode_call;
 /// # Errors
 /// Those of reading it, and 400 when it is no call.
 pub async fn answer(site: &Site, ask: Ask) -> Outcome {
-    let client = ask.client.clone();
+    let client = Client { connection: Some(ask.life.id), ..ask.client.clone() };
     let body = ask.body(BODY_LIMIT).await?;
     let call = decode_call(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
     drop(body);

@@ -34,6 +34,9 @@ impl Read for Guarded {
         context: &mut Context<'_>,
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.life.is_held(context) {
+            return Poll::Pending;
+        }
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         let head = self.life.read(read.is_ready());
         if !head {

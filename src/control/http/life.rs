@@ -1,11 +1,15 @@
 //! What is known of connections, so that those who keep a place for nothing make room.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
+
+use super::socket::Socket;
 
 /// How long a head may take to come when others wait for the place.
 const HEAD_PATIENCE: Duration = Duration::from_millis(100);
@@ -36,13 +40,27 @@ struct State {
     phase: Phase,
     /// The client takes up nothing, since then.
     stalled: Option<Instant>,
+    /// Nothing ever came.
+    silent: bool,
+    /// Whoever reads on when it is not held any more.
+    held: Option<Waker>,
+}
+
+impl State {
+    /// No request is under way.
+    fn is_between(&self) -> bool {
+        self.silent || matches!(self.phase, Phase::Idle(_))
+    }
 }
 
 /// What is known of a connection.
 #[derive(Debug)]
 pub struct Life {
-    id: u64,
+    /// Its number, which no other connection has.
+    pub id: u64,
     state: Mutex<State>,
+    socket: OnceLock<Socket>,
+    hold: watch::Receiver<bool>,
     /// Told when the connection has to make room.
     pub leave: Notify,
 }
@@ -59,10 +77,18 @@ impl Life {
         state.stalled.is_some() || matches!(state.phase, Phase::Head(_) | Phase::Body(_) | Phase::Doubtful(_))
     }
 
+    /// Over which socket it goes.
+    pub fn goes_over(&self, socket: Socket) {
+        // Told once.
+        let _ = self.socket.set(socket);
+    }
+
     /// A request is there; it is being answered until what is returned is dropped.
     #[must_use]
     pub fn busy(self: &Arc<Self>) -> Busy {
-        self.state().phase = Phase::Busy;
+        let mut state = self.state();
+        (state.phase, state.silent) = (Phase::Busy, false);
+        drop(state);
         Busy(Arc::clone(self))
     }
 
@@ -80,9 +106,29 @@ impl Life {
         Spared(Arc::clone(self))
     }
 
+    /// Nothing may be read now: it would be the beginning of a request, and none is begun any more.
+    pub(super) fn is_held(&self, context: &Context<'_>) -> bool {
+        let mut state = self.state();
+        let held = state.is_between() && *self.hold.borrow();
+        state.held = held.then(|| context.waker().clone());
+        held
+    }
+
+    fn go_on(&self) {
+        if let Some(waker) = self.state().held.take() {
+            waker.wake();
+        }
+    }
+
+    /// The same connection, for another process.
+    fn copy(&self) -> Option<OwnedFd> {
+        self.socket.get()?.copy().ok()
+    }
+
     /// Something was read, or the end of what there was; whether it belongs to a head.
     pub(super) fn read(&self, something: bool) -> bool {
         let mut state = self.state();
+        state.silent &= !something;
         if something && matches!(state.phase, Phase::Idle(_)) {
             state.phase = Phase::Head(Instant::now());
         }
@@ -124,11 +170,21 @@ impl Drop for Spared {
     }
 }
 
+/// Resolves when it is held, or not.
+pub async fn until(hold: &mut watch::Receiver<bool>, wanted: bool) {
+    // Whoever could change it is gone: nothing is held any more.
+    let _ = hold.wait_for(|held| *held == wanted).await;
+}
+
+/// The number of the next connection of any listener.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// The connections of a listener.
 #[derive(Debug, Default)]
 pub struct Connections {
-    next: AtomicU64,
     lives: Mutex<Vec<Arc<Life>>>,
+    /// Nothing new is begun.
+    hold: watch::Sender<bool>,
 }
 
 impl Connections {
@@ -138,11 +194,50 @@ impl Connections {
 
     /// Enters a connection.
     pub fn enter(&self) -> Arc<Life> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let state = State { phase: Phase::Head(Instant::now()), stalled: None };
-        let life = Arc::new(Life { id, state: Mutex::new(state), leave: Notify::new() });
+        self.enter_as(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Enters a connection that has a number already.
+    pub fn enter_as(&self, id: u64) -> Arc<Life> {
+        NEXT.fetch_max(id.saturating_add(1), Ordering::Relaxed);
+        let state = State { phase: Phase::Head(Instant::now()), stalled: None, silent: true, held: None };
+        let life = Arc::new(Life {
+            id,
+            state: Mutex::new(state),
+            socket: OnceLock::new(),
+            hold: self.hold.subscribe(),
+            leave: Notify::new(),
+        });
         self.lives().push(Arc::clone(&life));
         life
+    }
+
+    /// Begins nothing new, or does again.
+    pub fn set_hold(&self, hold: bool) {
+        self.hold.send_replace(hold);
+        if !hold {
+            self.lives().iter().for_each(|life| life.go_on());
+        }
+    }
+
+    /// Tells whether nothing new is begun.
+    pub fn hold(&self) -> watch::Receiver<bool> {
+        self.hold.subscribe()
+    }
+
+    /// Resolves when no request is under way but those of clients that are spared.
+    pub async fn at_rest(&self, spared: impl Fn(u64) -> bool) {
+        let busy = |life: &Arc<Life>| !life.state().is_between() && !spared(life.id);
+        while self.lives().iter().any(busy) {
+            sleep(GLANCE).await;
+        }
+    }
+
+    /// Copies of those connections that have no request under way, or are spared, with their numbers.
+    pub fn copies(&self, spared: impl Fn(u64) -> bool) -> Vec<(u64, OwnedFd)> {
+        let lives = self.lives();
+        let resting = lives.iter().filter(|life| life.state().is_between() || spared(life.id));
+        resting.filter_map(|life| Some((life.id, life.copy()?))).collect()
     }
 
     /// Forgets a connection.

@@ -11,6 +11,7 @@ pub mod body;
 mod call;
 pub mod gate;
 pub mod guard;
+mod late;
 pub mod life;
 pub mod origin;
 pub mod page;
@@ -23,6 +24,7 @@ pub mod tail;
 mod tests;
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,10 +36,12 @@ use tokio::time::{sleep, timeout};
 
 use self::body::Answer;
 use self::guard::Guarded;
-use self::life::Connections;
+use self::life::{Connections, Life, until};
 use self::route::Site;
 use self::socket::{Ear, Socket};
 use crate::api::Surface;
+use crate::config::spec::ServerAddress;
+use crate::runtime::handle::Arrived;
 
 /// Connections that a listener has at a time.
 const CONNECTION_LIMIT: usize = 256;
@@ -61,23 +65,53 @@ pub enum Listener {
     Inet(std::net::TcpListener),
 }
 
+impl Listener {
+    /// Another descriptor of the same socket.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Unix(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Inet(listener) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// One that listens already.
+    #[must_use]
+    pub fn of(address: &ServerAddress, fd: OwnedFd) -> Self {
+        match address {
+            ServerAddress::Unix { .. } => Self::Unix(fd.into()),
+            ServerAddress::Inet { .. } => Self::Inet(fd.into()),
+        }
+    }
+}
+
 /// Serves a control socket, until the site closes; answers under way are still given.
 ///
 /// # Errors
 /// When the socket cannot be registered with the loop.
-pub async fn serve(listener: Listener, site: Site) -> io::Result<()> {
-    serve_within(listener, site, HEAD_TIMEOUT).await
+pub async fn serve(listener: Listener, site: Site, arrived: Vec<Arrived>) -> io::Result<()> {
+    serve_within(listener, site, arrived, HEAD_TIMEOUT).await
 }
 
-async fn serve_within(listener: Listener, site: Site, head_timeout: Duration) -> io::Result<()> {
+async fn serve_within(
+    listener: Listener,
+    site: Site,
+    arrived: Vec<Arrived>,
+    head_timeout: Duration,
+) -> io::Result<()> {
     let ear = Ear::new(listener)?;
     let mut closing = site.closing.clone();
     let door = Door {
+        known: Arc::clone(&site.known),
         site: Arc::new(site),
         places: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
-        known: Arc::default(),
         head_timeout,
     };
+    for client in arrived {
+        door.welcome(&ear, client).await;
+    }
     tokio::select! {
         () = door.keep(&ear) => {}
         _ = closing.changed() => {}
@@ -97,12 +131,35 @@ struct Door {
 impl Door {
     /// Lets clients in.
     async fn keep(&self, ear: &Ear) {
+        let (mut hold, mut held) = (self.known.hold(), self.known.hold());
         loop {
-            match ear.accept().await {
-                Ok((socket, surface)) => self.let_in(socket, surface).await,
-                Err(_) => sleep(PAUSE).await,
+            until(&mut hold, false).await;
+            tokio::select! {
+                biased;
+                () = until(&mut held, true) => {}
+                accepted = ear.accept() => match accepted {
+                    Ok((socket, surface)) => self.let_in(socket, surface).await,
+                    Err(_) => sleep(PAUSE).await,
+                }
             }
         }
+    }
+
+    /// Goes on with a client of the binary before us.
+    async fn welcome(&self, ear: &Ear, client: Arrived) {
+        let Arrived { connection, fd, waits, .. } = client;
+        // One that cannot be adopted sees its connection end.
+        let Ok((socket, surface)) = ear.adopt(fd) else { return };
+        let Some((answer, given)) = waits else { return self.let_in(socket, surface).await };
+        let (known, site) = (Arc::clone(&self.known), Arc::clone(&self.site));
+        let life = known.enter_as(connection);
+        life.goes_over(socket.clone());
+        let busy = life.busy();
+        tokio::spawn(async move {
+            late::answer(&site.interface, connection, answer, given, socket).await;
+            drop(busy);
+            known.leave(&life);
+        });
     }
 
     /// Serves a connection in a task of its own, when there is a place for it.
@@ -110,8 +167,11 @@ impl Door {
         let Some(place) = self.place().await else { return };
         let (site, known) = (Arc::clone(&self.site), Arc::clone(&self.known));
         let head_timeout = self.head_timeout;
+        // At once, so that it is known when somebody looks who is there.
+        let life = known.enter();
+        life.goes_over(socket.clone());
         tokio::spawn(async move {
-            connection(socket, surface, site, &known, head_timeout).await;
+            connection(socket, surface, site, &known, life, head_timeout).await;
             drop(place);
         });
     }
@@ -135,9 +195,9 @@ async fn connection(
     surface: Surface,
     site: Arc<Site>,
     known: &Connections,
+    life: Arc<Life>,
     head_timeout: Duration,
 ) {
-    let life = known.enter();
     let service = service_fn(|request| {
         let (site, life, socket) = (Arc::clone(&site), Arc::clone(&life), socket.clone());
         let busy = life.busy();

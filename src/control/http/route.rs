@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::ask::Ask;
 use super::body::Body;
 use super::gate::Gate;
-use super::life::Life;
+use super::life::{Connections, Life, until};
 use super::origin::{self, Names};
 use super::tail::{self, Followers};
 use super::{call, page};
@@ -33,10 +33,44 @@ pub struct Site {
     pub interface: Interface,
     /// The pages.
     pub web: Arc<Web>,
+    /// Who is connected.
+    pub known: Arc<Connections>,
     /// Clients that follow logs.
     pub followers: Followers,
     /// The server closes when the other end is dropped; streams have to end then.
     pub closing: watch::Receiver<()>,
+}
+
+impl Site {
+    /// Tells streams when to end.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        Ending { closing: self.closing.clone(), hold: self.known.hold() }
+    }
+}
+
+/// When streams have to end: the server closes, or another binary takes over.
+#[derive(Debug, Clone)]
+pub struct Ending {
+    closing: watch::Receiver<()>,
+    hold: watch::Receiver<bool>,
+}
+
+impl Ending {
+    /// It is now.
+    #[must_use]
+    pub fn is_now(&self) -> bool {
+        *self.hold.borrow() || self.closing.has_changed().unwrap_or(true)
+    }
+
+    /// Resolves when it is.
+    pub async fn come(&mut self) {
+        let Self { closing, hold } = self;
+        tokio::select! {
+            _ = closing.changed() => {}
+            () = until(hold, true) => {}
+        }
+    }
 }
 
 /// What a handler comes to: an answer, or a status for which the error page is sent.
@@ -130,7 +164,7 @@ async fn route(site: &Site, request: Request<Incoming>, surface: Surface, life: 
     {
         return Ok(page::explained(StatusCode::FORBIDDEN, objection));
     }
-    let client = Client { asker: Asker { surface, user }, readonly: site.readonly };
+    let client = Client { asker: Asker { surface, user }, readonly: site.readonly, connection: None };
     let ask = Ask::new(request, client, life);
     let found = ROUTES.iter().find(|route| route.place.covers(&ask.path)).ok_or(StatusCode::NOT_FOUND)?;
     if !found.methods.contains(&ask.method) {

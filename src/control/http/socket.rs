@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use nix::sys::socket::Shutdown;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -40,18 +40,40 @@ impl Ear {
         }
     }
 
+    /// A connection that was made before, and who is at its other end.
+    ///
+    /// # Errors
+    /// When the loop cannot take it, and those of asking who it is.
+    pub fn adopt(&self, fd: OwnedFd) -> io::Result<(Socket, Surface)> {
+        match self {
+            Self::Unix(_) => {
+                let stream = std::os::unix::net::UnixStream::from(fd);
+                stream.set_nonblocking(true)?;
+                Self::known(UnixStream::from_std(stream)?)
+            }
+            Self::Inet(_) => {
+                let stream = std::net::TcpStream::from(fd);
+                stream.set_nonblocking(true)?;
+                let address = stream.peer_addr()?;
+                let stream = TcpStream::from_std(stream)?;
+                Ok((Socket(Arc::new(Stream::Inet(stream))), Surface::Inet { address }))
+            }
+        }
+    }
+
+    fn known(stream: UnixStream) -> io::Result<(Socket, Surface)> {
+        let peer = stream.peer_cred()?;
+        let surface = Surface::Unix { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() };
+        Ok((Socket(Arc::new(Stream::Unix(stream))), surface))
+    }
+
     /// The next connection, and who is at its other end.
     ///
     /// # Errors
     /// Those of accept(2), and of asking who it is.
     pub async fn accept(&self) -> io::Result<(Socket, Surface)> {
         match self {
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept().await?;
-                let peer = stream.peer_cred()?;
-                let surface = Surface::Unix { pid: peer.pid(), uid: peer.uid(), gid: peer.gid() };
-                Ok((Socket(Arc::new(Stream::Unix(stream))), surface))
-            }
+            Self::Unix(listener) => Self::known(listener.accept().await?.0),
             Self::Inet(listener) => {
                 let (stream, address) = listener.accept().await?;
                 stream.set_nodelay(true)?;
@@ -72,6 +94,17 @@ enum Stream {
 }
 
 impl Socket {
+    /// Another descriptor of the same connection.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        match &*self.0 {
+            Stream::Unix(stream) => stream.as_fd().try_clone_to_owned(),
+            Stream::Inet(stream) => stream.as_fd().try_clone_to_owned(),
+        }
+    }
+
     /// Resolves when the other end will send nothing more: clients who do that have left.
     ///
     /// An HTTP server only sees it when it reads, and a server that has bytes left of a request reads no more while it

@@ -9,12 +9,12 @@ use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::ask::Ask;
 use super::body::{Feed, Left, streamed};
-use super::route::{Outcome, Site};
+use super::route::{Ending, Outcome, Site};
 use crate::api::{ProcessName, Reply, Request, Target};
 use crate::control::web::form::Form;
 use crate::logs::read::follow::{Begin, Step, Tail, Watch, Watcher};
@@ -99,10 +99,10 @@ async fn follow(site: &Site, path: Option<PathBuf>, begin: Begin) -> Outcome {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     })?;
     let (feed, body) = streamed();
-    let (watcher, closing) = (followers.watcher.clone(), site.closing.clone());
+    let (watcher, ending) = (followers.watcher.clone(), site.ending());
     tokio::spawn(async move {
         tokio::select! {
-            _ = Follower { watcher, feed: &feed, closing }.run(tail) => {}
+            _ = Follower { watcher, feed: &feed, ending }.run(tail) => {}
             () = feed.left() => {}
         }
         drop(place);
@@ -122,14 +122,14 @@ async fn follow(site: &Site, path: Option<PathBuf>, begin: Begin) -> Outcome {
 struct Follower<'a> {
     watcher: Option<Arc<Watcher>>,
     feed: &'a Feed,
-    closing: watch::Receiver<()>,
+    ending: Ending,
 }
 
 impl Follower<'_> {
     /// Sends what is there and what comes, until the client leaves, the log cannot be read or the server closes.
     async fn run(mut self, mut tail: Tail) -> Result<(), Left> {
         let mut watch = self.watch(&tail);
-        loop {
+        while !self.ending.is_now() {
             let looked = blocking(move || {
                 let step = tail.step()?;
                 Ok((tail, step))
@@ -144,11 +144,12 @@ impl Follower<'_> {
                     let told = watch.as_ref().filter(|_| step == Step::Quiet);
                     tokio::select! {
                         () = news(told) => {}
-                        _ = self.closing.changed() => return Ok(()),
+                        () = self.ending.come() => return Ok(()),
                     }
                 }
             }
         }
+        Ok(())
     }
 
     fn watch(&self, tail: &Tail) -> Option<Watch> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -52,7 +53,7 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
     let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let (close, closing) = watch::channel(());
     let site = Site { closing, ..site(auth, enabled, shutting_down, None) };
-    tokio::spawn(serve_within(listener, site, HEAD_TIMEOUT));
+    tokio::spawn(serve_within(listener, site, Vec::new(), HEAD_TIMEOUT));
     Server { path, _dir: dir, _close: close }
 }
 
@@ -71,6 +72,7 @@ fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: 
         readonly: false,
         interface: Interface { supervisor, enabled },
         web,
+        known: Arc::default(),
         followers,
         closing,
     }
@@ -256,7 +258,7 @@ async fn followers_that_leave_are_noticed_and_too_many_are_refused() {
     let address = tcp.local_addr().unwrap();
     for listener in [unix, Listener::Inet(tcp)] {
         let site = Site { closing: closing.clone(), ..site(None, true, false, Some(log.clone())) };
-        tokio::spawn(serve_within(listener, site, HEAD_TIMEOUT));
+        tokio::spawn(serve_within(listener, site, Vec::new(), HEAD_TIMEOUT));
     }
     followers_come_and_go(path).await;
     followers_come_and_go(address).await;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::action::{self, Action};
@@ -26,7 +25,7 @@ use crate::control::client::Client;
 use crate::control::http::ask::Ask;
 use crate::control::http::body::{Body, Feed, streamed};
 use crate::control::http::page::of;
-use crate::control::http::route::{Outcome, Site};
+use crate::control::http::route::{Ending, Outcome, Site};
 use crate::logs::read;
 use crate::runtime::handle::Supervisor;
 
@@ -259,7 +258,7 @@ pub async fn main_log(site: &Site, ask: Ask) -> Outcome {
 pub async fn events(site: &Site, ask: Ask) -> Outcome {
     let watcher = site.web.live.watch(&ask.client.asker).ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let (feed, body) = streamed();
-    tokio::spawn(follow(watcher, feed, site.closing.clone()));
+    tokio::spawn(follow(watcher, feed, site.ending()));
     let mut response = Response::new(body);
     insert(&mut response, header::CONTENT_TYPE, "text/event-stream");
     insert(&mut response, header::CACHE_CONTROL, "no-cache");
@@ -267,13 +266,13 @@ pub async fn events(site: &Site, ask: Ask) -> Outcome {
     Ok(response)
 }
 
-async fn follow(mut watcher: Watcher, feed: Feed, mut closing: watch::Receiver<()>) {
+async fn follow(mut watcher: Watcher, feed: Feed, mut ending: Ending) {
     loop {
         let message = tokio::select! {
             message = watcher.next() => message,
             () = sleep(HEARTBEAT) => Some(":\n\n".into()),
             () = feed.left() => return,
-            _ = closing.changed() => return,
+            () = ending.come() => return,
         };
         let Some(message) = message else { return };
         if !matches!(timeout(READ_LIMIT, feed.send(message)).await, Ok(Ok(()))) {

@@ -120,6 +120,9 @@ methods! {
     "supervisor.clearLog" () -> "boolean" Changes: "Clear the main log" => |_| Ok(Plan::ask(Request::ClearMainLog));
     "supervisor.shutdown" () -> "boolean" Changes: "Shut down the supervisor process" => |_| Ok(Plan::ask(Request::Shutdown));
     "supervisor.restart" () -> "boolean" Changes: "Restart the supervisor process" => |_| Ok(Plan::ask(Request::Restart));
+    "supervisor.reexec" () -> "boolean" Changes:
+        "Let the installed supervisord take over in place, while every program goes on; it answers (not in Supervisor 4.3)"
+        => |_| Ok(Plan::ask(Request::Reexec));
     "supervisor.reloadConfig" () -> "array" Changes:
         "Reload the configuration; the result is [[added, changed, removed]], three arrays of names of groups"
         => |_| Ok(Plan::ask(Request::Reread));

@@ -12,7 +12,7 @@ use self::args::Args;
 use self::methods::{Access, Method};
 use crate::api::{Fault, FaultCode, SupervisorState};
 use crate::control::client::Client;
-use crate::runtime::handle::Supervisor;
+use crate::runtime::handle::{Answer, Supervisor};
 use crate::wire::xmlrpc::{Call, Value, encode_fault, encode_response};
 
 /// What a client is told who may only look.
@@ -55,9 +55,18 @@ impl Interface {
 
     /// Runs a call, and writes its answer as a document.
     pub async fn answer(&self, client: &Client, call: Call) -> String {
-        match self.call(client, call).await {
-            Ok(value) => encode_response(&value),
-            Err(fault) => encode_fault(fault.code.code(), &fault.to_string()),
-        }
+        document(self.call(client, call).await)
+    }
+
+    /// Writes the answer to a call that was begun by the binary before us as a document.
+    pub async fn answer_late(&self, connection: u64, answer: Answer, given: Option<String>) -> String {
+        document(plan::end(self, self.supervisor.answer_for(connection, answer).await, given))
+    }
+}
+
+fn document(outcome: Result<Value, Fault>) -> String {
+    match outcome {
+        Ok(value) => encode_response(&value),
+        Err(fault) => encode_fault(fault.code.code(), &fault.to_string()),
     }
 }

@@ -10,6 +10,7 @@ use crate::api::{
 use crate::control::client::Client;
 use crate::control::describe;
 use crate::logs::read;
+use crate::runtime::handle::Origin;
 use crate::wire::xmlrpc::Value;
 
 /// An output of a process.
@@ -88,9 +89,9 @@ pub async fn perform(interface: &Interface, client: &Client, plan: Plan) -> Resu
             describe::structure([("statecode", code), ("statename", Value::string(state.name()))])
         }
         Plan::Ask(request, given) => {
-            let reply =
-                supervisor.call(&client.asker, request).await.map_err(|fault| as_given(fault, given))?;
-            value_of(interface, reply)
+            let origin = client.connection.map(|connection| Origin { connection, given: given.clone() });
+            let reply = supervisor.call_from(&client.asker, origin, request).await;
+            end(interface, reply, given)?
         }
         Plan::BadSignal { target, given, text } => {
             bad_signal(interface, client, target, given, &text).await?
@@ -121,6 +122,15 @@ pub async fn perform(interface: &Interface, client: &Client, plan: Plan) -> Resu
         // Boxed: it performs plans in its turn.
         Plan::Multicall(calls) => Box::pin(multicall::run(interface, client, calls)).await?,
     })
+}
+
+/// What a client is told in the end.
+pub(super) fn end(
+    interface: &Interface,
+    reply: Result<Reply, Fault>,
+    given: Option<String>,
+) -> Result<Value, Fault> {
+    reply.map(|reply| value_of(interface, reply)).map_err(|fault| as_given(fault, given))
 }
 
 /// The name in a fault is written as the client wrote it.

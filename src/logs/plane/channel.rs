@@ -1,20 +1,21 @@
 //! One stream of one child: what was read → escapes removed → captures taken out → sinks, main log, events.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::budget::Budget;
 use super::drops::Drops;
-use super::{Notify, PlaneEvent, Prepared, Purpose, SharedFile};
-use crate::api::event::Source;
+use super::pause::ChannelRecord;
+use super::{ChannelId, ChannelSpec, Notify, PlaneEvent, Prepared, Purpose, SharedFile};
 use crate::api::text::{decoded, python_bytes};
 use crate::api::{Event, Level, Notice};
 use crate::logs::ansi::Stripper;
 use crate::logs::capture::{Capture, Piece};
 use crate::logs::last_words::LastWords;
 use crate::logs::sink::journal::Lines;
-use crate::logs::sink::{Syslog, Written};
+use crate::logs::sink::{Journal, Syslog, Written};
 
 /// What can be on its way to the supervision thread: a flood of output must not fill the memory.
 const IN_FLIGHT: usize = 4 << 20;
@@ -53,15 +54,9 @@ pub(super) struct Channel {
 
 /// Where a channel's pieces go.
 struct Drain {
-    source: Source,
-    path: Option<PathBuf>,
+    spec: ChannelSpec,
     file: Option<SharedFile>,
-    /// The file only holds the last lines.
-    window: bool,
-    syslog: bool,
     journal: Option<Lines>,
-    repeat: bool,
-    purpose: Purpose,
     /// Events that found no room on their way, since the last that did.
     lost: u64,
 }
@@ -71,6 +66,10 @@ impl Output {
         let wires = Wires { syslog: Syslog::default(), notify, budget: Budget::new(IN_FLIGHT), drops };
         Self { buffer: vec![0; buffer], stripped: Vec::with_capacity(buffer), wires }
     }
+
+    pub(super) fn drops(&self) -> &Drops {
+        &self.wires.drops
+    }
 }
 
 impl Channel {
@@ -79,25 +78,45 @@ impl Channel {
             Purpose::Program { capture, .. } => capture,
             Purpose::Listener(_) => 0,
         };
-        let alone = !spec.syslog && (spec.window || file.is_none());
-        let journal = journal.map(|journal| Lines::new(journal, spec.source.clone(), alone));
+        let journal = lines_of(&spec, journal, file.is_some());
         Self {
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
             capture: (limit > 0).then(|| Capture::new(limit)),
             last_words: LastWords::default(),
-            drain: Drain {
-                source: spec.source,
-                path: spec.target,
-                file,
-                window: spec.window,
-                syslog: spec.syslog,
-                journal,
-                repeat: spec.repeat,
-                purpose: spec.purpose,
-                lost: 0,
-            },
+            drain: Drain { spec, file, journal, lost: 0 },
         }
+    }
+
+    /// What is known of it between two reads.
+    pub(super) fn record(&self, id: ChannelId) -> ChannelRecord {
+        ChannelRecord {
+            id,
+            fd: self.fd.as_raw_fd(),
+            spec: self.drain.spec.clone(),
+            stripper: self.stripper.clone(),
+            capture: self.capture.clone(),
+            last_words: self.last_words.clone(),
+            lost: self.drain.lost,
+            journal: self.drain.journal.as_ref().map(Lines::record).unwrap_or_default(),
+        }
+    }
+
+    /// Waits a while for what is on its way to the journal.
+    pub(super) fn settle(&self, limit: Duration) -> bool {
+        self.drain.journal.as_ref().is_none_or(|lines| lines.settle(limit))
+    }
+
+    /// Goes on with a stream.
+    pub(super) fn resume(
+        record: ChannelRecord,
+        fd: OwnedFd,
+        file: Option<SharedFile>,
+        journal: Option<Arc<Journal>>,
+    ) -> Self {
+        let ChannelRecord { spec, stripper, capture, last_words, lost, journal: lines, .. } = record;
+        let journal = lines_of(&spec, journal, file.is_some()).map(|begun| begun.resume(lines));
+        Self { fd, stripper, capture, last_words, drain: Drain { spec, file, journal, lost } }
     }
 
     pub(super) fn file(&self) -> Option<&SharedFile> {
@@ -105,7 +124,7 @@ impl Channel {
     }
 
     pub(super) fn path(&self) -> Option<&PathBuf> {
-        self.drain.path.as_ref()
+        self.drain.spec.target.as_ref()
     }
 
     /// Reads once, and writes that out.
@@ -135,7 +154,7 @@ impl Channel {
     /// The stream has ended: writes out what was held back. What was last said, unless it was a protocol.
     pub(super) fn finish(mut self, output: &mut Output) -> Option<LastWords> {
         self.write_out(output);
-        matches!(self.drain.purpose, Purpose::Program { .. }).then_some(self.last_words)
+        matches!(self.drain.spec.purpose, Purpose::Program { .. }).then_some(self.last_words)
     }
 
     fn write_out(&mut self, output: &mut Output) {
@@ -154,8 +173,8 @@ impl Channel {
         let Self { capture: Some(capture), drain, .. } = self else { return };
         let lost = capture.finish(&mut |piece| drain.piece(piece, wires));
         if let Some(bytes) = lost {
-            let name = &drain.source.name.process;
-            let channel = drain.source.channel.name();
+            let name = &drain.spec.source.name.process;
+            let channel = drain.spec.source.channel.name();
             let text =
                 format!("'{name}' {channel} ended within a message: {bytes} bytes of it were discarded");
             (wires.notify)(PlaneEvent::Note(Notice::other(Level::Warn, text)));
@@ -172,6 +191,12 @@ impl Channel {
     }
 }
 
+/// The way of a stream to the journal.
+fn lines_of(spec: &ChannelSpec, journal: Option<Arc<Journal>>, has_file: bool) -> Option<Lines> {
+    let alone = !spec.syslog && (spec.window || !has_file);
+    journal.map(|journal| Lines::new(journal, spec.source.clone(), alone))
+}
+
 impl Drain {
     fn piece(&mut self, piece: Piece<'_>, wires: &mut Wires) {
         match piece {
@@ -181,10 +206,10 @@ impl Drain {
             }
             Piece::Captured(bytes) => self.tell(bytes, wires),
             Piece::Message(data) => {
-                let (name, channel) = (&self.source.name.process, self.source.channel.name());
+                let (name, channel) = (&self.spec.source.name.process, self.spec.source.channel.name());
                 let text = format!("'{name}' {channel} emitted a comm event");
                 (wires.notify)(PlaneEvent::Note(Notice::other(Level::Debug, text)));
-                let (from, data) = (self.source.clone(), data.to_vec());
+                let (from, data) = (self.spec.source.clone(), data.to_vec());
                 self.emit(Event::ProcessCommunication { from, data }, wires);
             }
         }
@@ -194,10 +219,10 @@ impl Drain {
     fn log(&mut self, bytes: &[u8], wires: &mut Wires) {
         let file = self.file.as_ref();
         let file = file.map(|file| file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes));
-        let name = &self.source.name.process;
-        let syslog = self.syslog.then(|| wires.syslog.send(Some(name), bytes));
+        let name = &self.spec.source.name.process;
+        let syslog = self.spec.syslog.then(|| wires.syslog.send(Some(name), bytes));
         let journal = self.journal.as_mut().map(|lines| lines.take(bytes));
-        let kept = file.iter().filter(|_| !self.window).chain(&syslog).chain(&journal);
+        let kept = file.iter().filter(|_| !self.spec.window).chain(&syslog).chain(&journal);
         let lost = kept.map(|written| written.dropped).min().unwrap_or(0);
         self.account(lost, file.into_iter().chain(syslog).chain(journal), wires);
     }
@@ -212,7 +237,7 @@ impl Drain {
 
     fn account(&self, lost: u64, written: impl IntoIterator<Item = Written>, wires: &Wires) {
         if lost > 0 {
-            wires.drops.count(&self.source, lost);
+            wires.drops.count(&self.spec.source, lost);
         }
         for notice in written.into_iter().flat_map(|written| written.said) {
             (wires.notify)(PlaneEvent::Note(notice));
@@ -221,16 +246,17 @@ impl Drain {
 
     /// To the main log and the event listeners, captured or not.
     fn tell(&mut self, bytes: &[u8], wires: &Wires) {
-        if self.repeat {
-            let text = match self.purpose {
+        if self.spec.repeat {
+            let text = match self.spec.purpose {
                 Purpose::Program { .. } => decoded(bytes),
                 Purpose::Listener(_) => python_bytes(bytes),
             };
-            let (name, channel) = (self.source.name.process.clone(), self.source.channel.name().into());
+            let (name, channel) =
+                (self.spec.source.name.process.clone(), self.spec.source.channel.name().into());
             (wires.notify)(PlaneEvent::Note(Notice::Output { name, channel, text }));
         }
-        if let Purpose::Program { events: true, .. } = self.purpose {
-            self.emit(Event::ProcessLog { from: self.source.clone(), data: bytes.to_vec() }, wires);
+        if let Purpose::Program { events: true, .. } = self.spec.purpose {
+            self.emit(Event::ProcessLog { from: self.spec.source.clone(), data: bytes.to_vec() }, wires);
         }
     }
 
@@ -245,7 +271,8 @@ impl Drain {
             return;
         };
         if self.lost > 0 {
-            let (name, channel, lost) = (&self.source.name.process, self.source.channel.name(), self.lost);
+            let (name, channel, lost) =
+                (&self.spec.source.name.process, self.spec.source.channel.name(), self.lost);
             let text = format!("'{name}' {channel}: {lost} events were discarded, they came too fast");
             (wires.notify)(PlaneEvent::Note(Notice::other(Level::Error, text)));
             self.lost = 0;
@@ -255,7 +282,7 @@ impl Drain {
 
     /// What a listener says is for the engine, as it was written.
     fn protocol(&self, bytes: &[u8], wires: &Wires) {
-        let Purpose::Listener(owner) = self.purpose else { return };
+        let Purpose::Listener(owner) = self.spec.purpose else { return };
         (wires.notify)(match wires.budget.claim(bytes.len()) {
             Some(claim) => PlaneEvent::Listener(owner, bytes.to_vec(), claim),
             None => PlaneEvent::Flooded(owner),

@@ -20,6 +20,16 @@ impl Drops {
         }
     }
 
+    pub(super) fn all(&self) -> Vec<(ProcessName, Dropped)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(name, dropped)| (name.clone(), *dropped)).collect()
+    }
+
+    /// Goes on from what another has counted.
+    pub(super) fn count_on(&self, dropped: Vec<(ProcessName, Dropped)>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(dropped);
+    }
+
     /// Of one process, since the daemon started.
     #[must_use]
     pub fn of(&self, name: &ProcessName) -> Dropped {

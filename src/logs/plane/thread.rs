@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, PoisonError};
 
 use super::channel::{Channel, Outcome, Output};
-use super::{ChannelId, Command, Drops, Notify, PlaneEvent, Prepared, SharedFile};
+use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, Prepared, SharedFile};
 use crate::api::{Level, Notice};
 use crate::logs::last_words::LastWords;
 use crate::logs::rotate::clear_closed;
@@ -25,11 +25,11 @@ pub(super) struct Worker {
     queue: Receiver<Command>,
     wake: Arc<OwnedFd>,
     notify: Notify,
-    epoll: Epoll,
-    channels: HashMap<ChannelId, Channel>,
+    pub(super) epoll: Epoll,
+    pub(super) channels: HashMap<ChannelId, Channel>,
     /// Of channels that were closed before they were drained.
-    last_words: HashMap<ChannelId, LastWords>,
-    output: Output,
+    pub(super) last_words: HashMap<ChannelId, LastWords>,
+    pub(super) output: Output,
 }
 
 impl Worker {
@@ -88,6 +88,9 @@ impl Worker {
                     (self.notify)(PlaneEvent::Drained(token, words));
                 }
                 Command::Reopen => self.reopen(),
+                Command::Pause(told) => self.pause(told),
+                Command::Resume(stream) => self.resume(*stream),
+                Command::Recall(words) => self.last_words.extend(words),
                 Command::Clear { paths, token } => {
                     let result = paths.iter().try_for_each(|path| self.clear(path));
                     (self.notify)(PlaneEvent::Cleared(token, result));
@@ -102,16 +105,16 @@ impl Worker {
             let mut sink = file.lock().unwrap_or_else(PoisonError::into_inner);
             sink.set_limits(spec.maxbytes, spec.backups);
         }
-        if let Err(error) = self.epoll.add(&fd, id.0, Interest::READ) {
-            let text = format!(
-                "cannot read the output of '{}': {}",
-                spec.source.name.process,
-                io_errno_name(&error)
-            );
-            (self.notify)(PlaneEvent::Note(Notice::other(Level::Critical, text)));
-            return;
+        match self.epoll.add(&fd, id.0, Interest::READ) {
+            Ok(()) => drop(self.channels.insert(id, Channel::new(fd, log))),
+            Err(error) => self.unreadable(&log.spec, &error),
         }
-        self.channels.insert(id, Channel::new(fd, log));
+    }
+
+    pub(super) fn unreadable(&self, spec: &ChannelSpec, error: &io::Error) {
+        let name = &spec.source.name.process;
+        let text = format!("cannot read the output of '{name}': {}", io_errno_name(error));
+        (self.notify)(PlaneEvent::Note(Notice::other(Level::Critical, text)));
     }
 
     fn read_once(&mut self, id: ChannelId) {

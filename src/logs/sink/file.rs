@@ -1,10 +1,13 @@
 //! A log file that never makes its writer fail.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::outage::{Outage, Written};
+use serde::{Deserialize, Serialize};
+
+use super::outage::{Outage, OutageRecord, Written};
 use crate::api::Level;
 use crate::logs::rotate::RotatingFile;
 use crate::system::errno::errno_words;
@@ -30,20 +33,64 @@ pub struct FileSink {
     whole: (bool, bool),
 }
 
+/// What another binary has to know to go on with a file that is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkRecord {
+    /// Bytes at which it is rotated.
+    pub maxbytes: i64,
+    /// How many rotated files are kept.
+    pub backups: i64,
+    #[serde(default)]
+    outage: OutageRecord,
+    #[serde(default = "at_line_ends")]
+    whole: (bool, bool),
+}
+
+fn at_line_ends() -> (bool, bool) {
+    (true, true)
+}
+
+impl AsFd for FileSink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
 impl FileSink {
-    /// Opens for appending.
+    /// What is known of it.
+    #[must_use]
+    pub fn record(&self) -> SinkRecord {
+        let (maxbytes, backups) = self.file.limits();
+        SinkRecord { maxbytes, backups, outage: self.outage.record(), whole: self.whole }
+    }
+
+    /// Goes on with a file that is open.
     ///
     /// # Errors
-    /// Those of open(2).
-    pub fn open(path: &Path, maxbytes: i64, backups: i64) -> io::Result<Self> {
-        Ok(Self {
-            file: RotatingFile::open(path, maxbytes, backups)?,
+    /// Those of fstat(2).
+    pub fn go_on(path: &Path, fd: OwnedFd, record: SinkRecord) -> io::Result<Self> {
+        let SinkRecord { maxbytes, backups, outage, whole } = record;
+        let file = RotatingFile::resume(path, fd, maxbytes, backups)?;
+        Ok(Self { outage: Outage::resume(outage), whole, ..Self::of(file, path) })
+    }
+
+    fn of(file: RotatingFile, path: &Path) -> Self {
+        Self {
+            file,
             name: format!("'{}'", path.display()),
             outage: Outage::default(),
             look_at: Instant::now() + LOOK,
             rotate_at: None,
             whole: (true, true),
-        })
+        }
+    }
+
+    /// Opens for appending.
+    ///
+    /// # Errors
+    /// Those of open(2).
+    pub fn open(path: &Path, maxbytes: i64, backups: i64) -> io::Result<Self> {
+        Ok(Self::of(RotatingFile::open(path, maxbytes, backups)?, path))
     }
 
     /// From now on other limits.

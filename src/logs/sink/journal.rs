@@ -9,11 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use self::lines::Lines;
+pub use self::lines::{Lines, LinesRecord};
 use self::queue::{Entry, Queue};
 use crate::api::{Level, Notice};
 use crate::logs::plane::Drops;
 use crate::system::errno::errno_words;
+use crate::system::mask;
 use crate::systemd::journal::{Sender, field};
 
 /// How long nothing is said of a journald that does not answer: a restart takes less.
@@ -46,8 +47,14 @@ impl Journal {
             entry: Vec::new(),
             trouble: None,
         };
-        std::thread::Builder::new().name("journal".to_owned()).spawn(move || worker.run())?;
+        let thread = std::thread::Builder::new().name("journal".to_owned());
+        mask::aside(|| thread.spawn(move || worker.run()))?;
         Ok(Self { queue })
+    }
+
+    /// Waits until all is sent that was taken so far; `false`: that takes too long.
+    pub fn settle(&self, limit: Duration) -> bool {
+        self.queue.settle(Instant::now() + limit)
     }
 
     /// Sends what waits, and takes nothing more; `false`: that took too long, and was given up.

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::api::{Level, Notice};
 use crate::system::errno::errno_words;
 
@@ -44,7 +46,36 @@ impl Written {
     }
 }
 
+/// What another binary has to know of the troubles of a sink; what was said is said again after a minute at most.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutageRecord {
+    words: Option<String>,
+    dropped: u64,
+    said: bool,
+    unsaid: u64,
+}
+
 impl Outage {
+    /// What is known of it.
+    #[must_use]
+    pub fn record(&self) -> OutageRecord {
+        let now = self.now.as_ref();
+        OutageRecord {
+            words: now.map(|trouble| trouble.words.clone()),
+            dropped: now.map_or(0, |trouble| trouble.dropped),
+            said: now.is_some_and(|trouble| trouble.said),
+            unsaid: self.unsaid,
+        }
+    }
+
+    /// Goes on with one that is known; the sink is tried with the next bytes.
+    #[must_use]
+    pub fn resume(record: OutageRecord) -> Self {
+        let OutageRecord { words, dropped, said, unsaid } = record;
+        let now = words.map(|words| Trouble { words, dropped, retry_at: Instant::now(), said });
+        Self { now, unsaid, quiet_until: None }
+    }
+
     /// The sink takes nothing.
     #[must_use]
     pub fn is_on(&self) -> bool {

@@ -2,12 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::Journal;
 use super::queue::{Entry, Writer};
 use crate::api::event::Source;
-use crate::logs::sink::outage::{Outage, Written};
+use crate::logs::sink::outage::{Outage, OutageRecord, Written};
 use crate::systemd::journal::field;
 
 /// A longer line is sent in pieces.
@@ -30,7 +32,34 @@ pub struct Lines {
     name: String,
 }
 
+/// What another binary has to know of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinesRecord {
+    held: Vec<u8>,
+    missing: u64,
+    outage: OutageRecord,
+}
+
 impl Lines {
+    /// What is known of it.
+    #[must_use]
+    pub fn record(&self) -> LinesRecord {
+        LinesRecord { held: self.held.clone(), missing: self.missing, outage: self.outage.record() }
+    }
+
+    /// Goes on with one that is known.
+    #[must_use]
+    pub fn resume(self, record: LinesRecord) -> Self {
+        let LinesRecord { held, missing, outage } = record;
+        Self { held, missing, outage: Outage::resume(outage), ..self }
+    }
+
+    /// Waits until all is sent that was taken so far; `false`: that takes too long.
+    #[must_use]
+    pub fn settle(&self, limit: Duration) -> bool {
+        self.journal.settle(limit)
+    }
+
     /// Of that stream; `alone`: it has no other log.
     #[must_use]
     pub fn new(journal: Arc<Journal>, source: Source, alone: bool) -> Self {

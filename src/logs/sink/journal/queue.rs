@@ -100,9 +100,19 @@ impl Queue {
         let mut state = self.state();
         state.bytes -= entry.cost();
         entry.writer.waiting.fetch_sub(entry.cost(), Ordering::Relaxed);
-        if state.ends.is_some() {
+        if state.ends.is_some() || state.bytes == 0 {
             self.changed.notify_all();
         }
+    }
+
+    /// Waits until nothing is left of what was put in; `false` when that takes too long.
+    pub(super) fn settle(&self, at: Instant) -> bool {
+        let mut state = self.state();
+        while state.bytes > 0 {
+            let Some(left) = at.checked_duration_since(Instant::now()) else { return false };
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
     }
 
     /// Why nothing goes on, for those who find no room.

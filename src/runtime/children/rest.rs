@@ -1,0 +1,93 @@
+//! The children at rest: written down for another binary, and gone on with.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{Child, Children, STDIN};
+use crate::api::{Level, Notice, WaitStatus};
+use crate::engine::{Evidence, Input, ProcessId};
+use crate::logs::plane::{Paused, Plane};
+use crate::runtime::record::{ChildRecord, ChildrenRecord};
+use crate::system::epoll::{Epoll, Interest};
+use crate::system::pidfd::PidFd;
+use crate::system::reexec::Inheritance;
+use crate::system::spawn::{Gate, Report};
+
+impl Children {
+    /// What another binary has to know of them, but for their streams.
+    pub(in crate::runtime) fn record(&self) -> ChildrenRecord {
+        let raw = |fd: &OwnedFd| fd.as_raw_fd();
+        let one = |(id, child): (&ProcessId, &Child)| ChildRecord {
+            id: *id,
+            name: child.name.clone(),
+            pid: child.pid,
+            pidfd: child.pidfd.as_raw_fd(),
+            gate: child.gate.as_ref().map(|gate| gate.as_fd().as_raw_fd()),
+            report: child.report.as_fd().as_raw_fd(),
+            stdin: child.stdin.as_ref().map(raw),
+            unsent: child.unsent.clone(),
+            channels: child.channels.clone(),
+            spec: Arc::clone(&child.spec),
+            program: child.program.clone(),
+            ended: child.ended.clone(),
+        };
+        ChildrenRecord {
+            next_channel: self.next_channel,
+            children: self.children.iter().map(one).collect(),
+            sockets: self.sockets.record(),
+            places: self.places.record(),
+        }
+    }
+
+    /// Goes on with those of the binary before us. What of them is missing is told, and what has happened.
+    pub(in crate::runtime) fn resume(
+        &mut self,
+        poll: &Epoll,
+        record: ChildrenRecord,
+        inheritance: &mut Inheritance,
+    ) -> (Vec<Notice>, Vec<Input>) {
+        let mut missing = Vec::new();
+        self.next_channel = self.next_channel.max(record.next_channel);
+        self.sockets.resume(record.sockets, inheritance);
+        let mut inputs = self.places.resume(poll, record.places);
+        for child in record.children {
+            let (id, name) = (child.id, child.name.clone());
+            match Child::resume(poll, child, inheritance) {
+                Ok(child) => drop(self.children.insert(id, child)),
+                Err(error) => {
+                    let text = format!("'{name}' was lost when this supervisord took over: {error}");
+                    missing.push(Notice::other(Level::Critical, text));
+                    let (status, evidence) = (WaitStatus::Lost, Evidence::default());
+                    inputs.push(Input::Exited { id, status, evidence });
+                }
+            }
+        }
+        (missing, inputs)
+    }
+
+    pub(in crate::runtime) fn rest(&self) -> io::Result<oneshot::Receiver<Paused>> {
+        self.plane.as_ref().map_or_else(|| Err(io::ErrorKind::NotConnected.into()), Plane::pause)
+    }
+}
+
+impl Child {
+    fn resume(poll: &Epoll, record: ChildRecord, inheritance: &mut Inheritance) -> io::Result<Self> {
+        let ChildRecord { id, name, pid, channels, unsent, spec, program, ended, .. } = record;
+        // A child that is not reaped keeps its number.
+        let pidfd =
+            inheritance.give(record.pidfd).map_or_else(|_| PidFd::open(pid), |fd| Ok(PidFd::new(fd)))?;
+        let gate = record.gate.and_then(|fd| inheritance.give(fd).ok()).map(Gate::from);
+        let report = Report::from(inheritance.give(record.report)?);
+        let stdin = record.stdin.and_then(|fd| inheritance.give(fd).ok());
+        if ended.is_none() {
+            poll.add(&pidfd, id.0, Interest::READ)?;
+        }
+        if let Some(stdin) = stdin.as_ref().filter(|_| !unsent.is_empty()) {
+            poll.add(stdin, id.0 | STDIN, Interest::WRITE)?;
+        }
+        Ok(Self { name, pid, pidfd, gate, report, stdin, unsent, channels, spec, program, ended })
+    }
+}
