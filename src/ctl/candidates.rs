@@ -116,7 +116,7 @@ mod tests {
     fn commands_stand_first() {
         becomes("st", 0, &["start", "status", "stop"]);
         becomes("sta", 0, &["start", "status"]);
-        becomes("help re", 5, &["reload", "remove", "reread", "restart"]);
+        becomes("help re", 5, &["reexec", "reload", "remove", "reread", "restart"]);
         becomes("bogus ", 6, &[]);
         becomes("version ", 8, &[]);
         assert!(completed("").1.len() > 20);

@@ -146,6 +146,13 @@ pub const COMMANDS: &[Command] = &[
         run: shell::quit,
     },
     Command {
+        name: "reexec",
+        help: "reexec\t\t\tLet the installed supervisord take over in place; every process goes on",
+        words: Words::Nothing,
+        listed: Listed::More,
+        run: configuration::reexec,
+    },
+    Command {
         name: "reload",
         help: "reload \t\tRestart the remote supervisord.",
         words: Words::Nothing,

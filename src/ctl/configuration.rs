@@ -1,4 +1,4 @@
-//! reread, update, add, remove, avail, reload, shutdown, version.
+//! reread, update, add, remove, avail, reexec, reload, shutdown, version.
 
 use super::client::CallError;
 use super::flags::{self, Told};
@@ -239,6 +239,33 @@ pub(super) fn reload(session: &mut Session<'_>, words: &[&str]) {
         }
         Err(CallError::Fault(CANT_REREAD, words)) => fail(session, format_args!("ERROR: {words}")),
         Err(error) => session.problem(&error),
+    }
+}
+
+pub(super) fn reexec(session: &mut Session<'_>, words: &[&str]) {
+    if !takes_nothing(session, words, "reexec") || !session.is_up() {
+        return;
+    }
+    // Whoever answers has taken over, or tells why not.
+    match session.call("reexec", Vec::new()) {
+        Ok(_) => {}
+        Err(CallError::Fault(SHUTDOWN_STATE, _)) => {
+            return fail(session, format_args!("ERROR: already shutting down"));
+        }
+        Err(CallError::Fault(FAILED, words)) => {
+            let why = words.strip_prefix("FAILED: ").unwrap_or(&words);
+            return fail(session, format_args!("ERROR: not taken over, everything goes on as it was: {why}"));
+        }
+        Err(error) => return session.problem(&error),
+    }
+    let version = session.call("getSupervisorVersion", Vec::new());
+    match (version, session.call("getPID", Vec::new())) {
+        (Ok(version), Ok(Value::Int(pid))) => {
+            let version = version.as_str().unwrap_or_default();
+            session.say(format_args!("Taken over: supervisord {version} (pid {pid})"));
+        }
+        (Err(error), _) | (_, Err(error)) => session.problem(&error),
+        (Ok(_), Ok(_)) => session.code = exit::GENERIC,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::engine::{Errand, Input, Ticket};
 use crate::logs::plane::{Paused, PlaneRecord};
 use crate::system::epoll::Epoll;
+use crate::system::errno::io_errno_words;
 use crate::system::mask;
 use crate::system::reexec::{Inheritance, become_binary, boot_id, in_memory, try_out};
 use crate::systemd::notify::{Reloading, ServiceManager};
@@ -123,7 +124,7 @@ impl fmt::Debug for Succession {
 /// Has a binary say whether it could take over.
 fn ask(binary: &std::path::Path, record: &[u8], candidate: &Arc<AtomicI32>) -> Result<(), String> {
     let tried = in_memory(record).and_then(|record| try_out(binary, TRIAL, record, THINKING, candidate));
-    let (said, complaint) = tried.map_err(|error| error.to_string())?;
+    let (said, complaint) = tried.map_err(|error| io_errno_words(&error))?;
     if said.trim() == FINE {
         return Ok(());
     }
@@ -211,7 +212,8 @@ impl Driver {
     /// Returns only when it fails: why.
     fn jump(&self, plane: PlaneRecord, clients: &[Left]) -> String {
         let record = self.record(plane, clients);
-        let written = record.write().and_then(|text| in_memory(&text).map_err(|error| error.to_string()));
+        let written =
+            record.write().and_then(|text| in_memory(&text).map_err(|error| io_errno_words(&error)));
         let memory = match written {
             Ok(memory) => memory,
             Err(problem) => return problem,
@@ -223,7 +225,7 @@ impl Driver {
         self.log.settle();
         let variable = (VARIABLE, memory.as_raw_fd().to_string());
         let error = become_binary(binary, arguments, variable, &descriptors);
-        format!("{}: {error}", binary.display())
+        format!("{}: {}", binary.display(), io_errno_words(&error))
     }
 
     fn record(&self, plane: PlaneRecord, clients: &[Left]) -> Record {

@@ -208,6 +208,14 @@ impl Home {
         command
     }
 
+    /// The command of a binary in a session of its own.
+    pub fn binary_command(&self, binary: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new("setsid");
+        command.arg(binary).args(args);
+        self.settle(&mut command);
+        command
+    }
+
     /// The daemon's command in a session and with mounts of its own, which a line of shell makes; `None`, and says so, where
     /// that is not allowed.
     pub fn mounted_command(&self, mounts: &str, args: &[&str]) -> Option<Command> {

@@ -284,7 +284,7 @@ mod tests {
 
     fn leaves(life: &Life) -> bool {
         let mut told = Box::pin(life.leave.notified());
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut context = Context::from_waker(Waker::noop());
         told.as_mut().poll(&mut context).is_ready()
     }
 
