@@ -10,6 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 use super::gate::Gate;
+use super::life::Connections;
 use super::origin::Names;
 use super::refusals::Refusals;
 use super::route::Site;
@@ -20,7 +21,7 @@ use crate::config::spec::{Credentials, Password};
 use crate::control::web::serve::Web;
 use crate::control::xmlrpc::Interface;
 use crate::logs::plane::Drops;
-use crate::runtime::handle::{About, Desk, Findings, Standing, Supervisor};
+use crate::runtime::handle::{About, Arrived, Desk, Findings, Standing, Supervisor};
 use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
 
 const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
@@ -43,6 +44,7 @@ async fn desk(mut desk: Desk, shutting_down: bool) {
 
 struct Server {
     path: PathBuf,
+    known: Arc<Connections>,
     _dir: tempfile::TempDir,
     _close: watch::Sender<()>,
 }
@@ -53,8 +55,9 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
     let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let (close, closing) = watch::channel(());
     let site = Site { closing, ..site(auth, enabled, shutting_down, None) };
+    let known = Arc::clone(&site.known);
     tokio::spawn(serve_within(listener, site, Vec::new(), HEAD_TIMEOUT));
-    Server { path, _dir: dir, _close: close }
+    Server { path, known, _dir: dir, _close: close }
 }
 
 fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: Option<PathBuf>) -> Site {
@@ -262,4 +265,62 @@ async fn followers_that_leave_are_noticed_and_too_many_are_refused() {
     }
     followers_come_and_go(path).await;
     followers_come_and_go(address).await;
+}
+
+/// While another binary takes over no request is begun, and none is lost: neither on a connection that is kept, nor on one
+/// that is new or waits to be let in.
+#[tokio::test]
+async fn what_is_held_is_begun_later_or_by_another() {
+    let server = start(None, true, false).await;
+    let call = post(&encode_call(&Call { method: "supervisor.getPID".into(), params: vec![] }));
+    let mut kept = UnixStream::connect(&server.path).await.unwrap();
+    assert_eq!(ask(&mut kept, &call).await.0, 200);
+    let silent = UnixStream::connect(&server.path).await.unwrap();
+    while server.known.copies(|_| false).len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    server.known.set_hold(true);
+    kept.write_all(call.as_bytes()).await.unwrap();
+    let mut waiting = UnixStream::connect(&server.path).await.unwrap();
+    waiting.write_all(call.as_bytes()).await.unwrap();
+    server.known.at_rest(|_| false).await;
+    let copies = server.known.copies(|_| false);
+    assert_eq!(copies.len(), 2);
+    // Nothing was read: another binary would find the request where it is.
+    let available = |fd: &std::os::fd::OwnedFd| rustix::io::ioctl_fionread(fd).unwrap();
+    let mut found: Vec<u64> = copies.iter().map(|(_, fd)| available(fd)).collect();
+    found.sort_unstable();
+    assert_eq!(found, [0, u64::try_from(call.len()).unwrap()]);
+    server.known.set_hold(false);
+    assert_eq!(ask(&mut kept, "").await.0, 200);
+    assert_eq!(ask(&mut waiting, "").await.0, 200);
+    drop(silent);
+}
+
+/// A client of another binary is served as one of ours, and told what it asked there.
+#[tokio::test]
+async fn clients_arrive_with_what_they_wait_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let (_close, closing) = watch::channel(());
+    let site = Site { closing, ..site(None, true, false, None) };
+    let pair = || {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        (ours.into(), UnixStream::from_std(theirs).unwrap())
+    };
+    let ((idle, mut asks), (busy, mut waits)) = (pair(), pair());
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let arrived = vec![
+        Arrived { connection: 700, server: 0, fd: idle, waits: None },
+        Arrived { connection: 701, server: 0, fd: busy, waits: Some((told, Some("a:*".into()))) },
+    ];
+    tokio::spawn(serve_within(listener, site, arrived, HEAD_TIMEOUT));
+    let call = post(&encode_call(&Call { method: "supervisor.getPID".into(), params: vec![] }));
+    assert_eq!(ask(&mut asks, &call).await.0, 200);
+    tell.send(Err(Fault::new(FaultCode::BadName, "a"))).unwrap();
+    let (status, head, body) = ask(&mut waits, "").await;
+    assert!(status == 200 && head.contains("connection: close"), "{head}");
+    assert_eq!(decode_response(body.as_bytes()).unwrap(), Err((10, "BAD_NAME: a:*".to_owned())));
 }

@@ -7,6 +7,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::*;
 use crate::api::ProcessName;
 use crate::api::event::Channel;
+use crate::system::reexec::Inheritance;
 
 fn plane() -> (Plane, Receiver<PlaneEvent>) {
     let (tell, told) = channel();
@@ -91,4 +92,67 @@ fn a_log_that_cannot_be_opened_is_an_error_for_the_caller() {
     let (plane, _told) = plane();
     let error = plane.prepare(spec(Path::new("/no/such/dir/log"))).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+}
+
+/// The descriptors of a record, as another process gets them.
+fn inherited(record: &PlaneRecord) -> Inheritance {
+    let files = record.files.iter().map(|file| file.fd);
+    let numbers = files.chain(record.channels.iter().map(|channel| channel.fd));
+    Inheritance::from_parts(numbers.map(|number| (number, crate::system::fds::duplicate(number).unwrap())))
+}
+
+#[test]
+fn what_rests_goes_on_elsewhere_between_two_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let (old, told) = plane();
+    let (read, mut write) = pipe();
+    let purpose = Purpose::Program { capture: 100, events: true };
+    let log = old.prepare(ChannelSpec { strip_ansi: true, purpose, ..spec(&path) }).unwrap();
+    old.open(ChannelId(1), read, log).unwrap();
+    write.write_all(b"one \x1b[31mtwo<!--XSUPERVISOR:BEGIN-->hel\x1b[3").unwrap();
+    // What was read is told as events.
+    let seen = told.iter().take(2).filter(|event| matches!(event, PlaneEvent::Observed(..))).count();
+    assert_eq!(seen, 2);
+    let paused = old.pause().unwrap().blocking_recv().unwrap();
+    // It may be written down, and read by another binary.
+    let text = serde_json::to_string(&paused.record).unwrap();
+    let record: PlaneRecord = serde_json::from_str(&text).unwrap();
+    assert_eq!(record, paused.record);
+    write.write_all(b"1mlo<!--XSUPERVISOR:END-->three").unwrap();
+    let (new, told) = plane();
+    assert!(new.resume(record.clone(), &mut inherited(&record)).is_empty());
+    new.drain(vec![ChannelId(1)], 5);
+    let drained = |event: &PlaneEvent| matches!(event, PlaneEvent::Drained(5, Some(_)));
+    let events: Vec<PlaneEvent> =
+        std::iter::from_fn(|| told.recv().ok().filter(|event| !drained(event))).collect();
+    let message = events.iter().find_map(|event| match event {
+        PlaneEvent::Observed(Event::ProcessCommunication { data, .. }, _) => Some(data.clone()),
+        _ => None,
+    });
+    assert_eq!(message.as_deref(), Some(&b"hello"[..]));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one twothree");
+    let missing = new.resume(record, &mut Inheritance::default());
+    let said: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(
+        said[1].ends_with("the stdout of 'cat' was lost when this supervisord took over: EBADF"),
+        "{said:?}"
+    );
+    drop(paused);
+}
+
+#[test]
+fn a_rest_that_nobody_wants_any_more_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let (plane, told) = plane();
+    drop(plane.pause().unwrap());
+    let paused = plane.pause().unwrap().blocking_recv().unwrap();
+    let (read, mut write) = pipe();
+    plane.open(ChannelId(1), read, plane.prepare(spec(&path)).unwrap()).unwrap();
+    write.write_all(b"later").unwrap();
+    plane.drain(vec![ChannelId(1)], 1);
+    drop(paused);
+    assert!(matches!(told.recv().unwrap(), PlaneEvent::Drained(1, Some(words)) if words == "later"));
 }
