@@ -349,3 +349,27 @@ fn the_doctor_says_what_is_off() {
     }
     assert_eq!(off.status.code(), Some(1));
 }
+
+/// Another binary takes over: systemd sees the same service, with the same main process, which is alive and reachable.
+#[test]
+fn a_takeover_is_no_restart() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("takeover");
+    machine.write("/etc/supervisor/conf.d/x.conf", "[program:x]\ncommand=/bin/sleep 1000\nstartsecs=0\n");
+    machine.enable_now();
+    let shown = || machine.sh("systemctl show -p MainPID -p ActiveState -p NRestarts supervisord");
+    let (before, pid) = (shown(), machine.running_pid("x"));
+    for _ in 0..5 {
+        let told = machine.ctl("reexec");
+        assert!(told.starts_with("Taken over: supervisord 5.0.0 (pid "), "{told}");
+    }
+    eventually("the service is active", || so(shown() == before, shown()));
+    assert!(before.contains("ActiveState=active") && before.contains("NRestarts=0"), "{before}");
+    assert_eq!(machine.running_pid("x"), pid);
+    let cgroup = machine.sh(&format!("cat /proc/{pid}/cgroup"));
+    assert!(cgroup.contains("supervisord.service/x:x"), "{cgroup}");
+    machine.ctl("restart x");
+    assert_ne!(machine.running_pid("x"), pid);
+}
