@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod environment;
 mod expand;
+mod http;
 mod ini;
 mod listener;
 mod request;
@@ -26,6 +27,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("config", config::run),
     ("environment", environment::run),
     ("expand", expand::run),
+    ("http", http::run),
     ("ini", ini::run),
     ("listener", listener::run),
     ("request", request::run),
