@@ -20,6 +20,8 @@ macro_rules! compliance {
 
 #[path = "compliance/accounts.rs"]
 mod accounts;
+#[path = "compliance/clients.rs"]
+mod clients;
 #[path = "compliance/configuration.rs"]
 mod configuration;
 #[path = "compliance/control.rs"]

@@ -5,17 +5,10 @@
 
 mod support;
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
 use support::browser::Browser;
-use support::{Daemon, Home, Subject, eventually, rpc, so};
-
-/// A port that nobody has, at this moment.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
+use support::{Daemon, Home, Subject, eventually, free_port, rpc, so};
 
 /// A daemon with a page, and the address of it.
 fn start(sections: &str) -> (Daemon, String) {

@@ -195,6 +195,14 @@ impl Home {
         command
     }
 
+    /// A command of any program, in the same circumstances.
+    pub fn command_at(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["-k", "1", "60"]).arg(program).args(args);
+        self.settle(&mut command);
+        command
+    }
+
     /// The daemon's command in a session of its own, by which everything that it starts is found again.
     pub fn daemon_command(&self, args: &[&str]) -> Command {
         self.session_command("supervisord", args)
