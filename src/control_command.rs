@@ -95,10 +95,7 @@ fn configured(program: &str, given: Option<&str>) -> Result<CtlSpec, String> {
     let Some(path) = path else { return Ok(CtlSpec::default()) };
     let machine = OsMachine::keeping(&path)
         .map_err(|error| format!("could not read config file {}: {error}", path.display()))?;
-    let (spec, warnings) = load::load_ctl(&machine, &path).map_err(|error| {
-        let problems = error.0.iter().map(|problem| problem.problem.clone());
-        problems.collect::<Vec<_>>().join("; ")
-    })?;
+    let (spec, warnings) = load::load_ctl(&machine, &path).map_err(|error| error.problems())?;
     for warning in warnings {
         let _ = writeln!(io::stderr(), "warning: {warning}");
     }

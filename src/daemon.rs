@@ -327,7 +327,7 @@ fn serve_once(
 ) -> Result<SupervisorState, String> {
     let first = footing.supervision.is_none();
     // While we are whom the service manager started: to look at everything in everybody's place.
-    let found = check::all(&loaded, &invocation.machine);
+    let found = check::summary(&loaded, &invocation.machine);
     let spec = loaded.daemon;
     let mut lines: Vec<(Level, String)> = Vec::new();
     if first {
@@ -509,7 +509,7 @@ fn loader(
     let loader = move |_| {
         let _reloading = ServiceManager::reloading();
         let loaded = load::load(&machine, &file, &overrides).map_err(|error| error.to_string())?;
-        let mut found = check::all(&loaded, &machine);
+        let mut found = check::summary(&loaded, &machine);
         found.extend(waiting::for_a_restart(&started, &loaded));
         let lines: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
         let before = std::mem::replace(&mut *said.lock().unwrap_or_else(PoisonError::into_inner), lines);

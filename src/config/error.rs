@@ -1,5 +1,7 @@
 //! What is wrong with a configuration: where, what, and how to mend it.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -40,8 +42,57 @@ pub struct Diagnostic {
 
 /// Every problem of a load.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+#[error("{}", in_measure(.0, MOST_ON_A_LINE, "; ", ToString::to_string))]
 pub struct LoadError(pub Vec<Diagnostic>);
+
+impl LoadError {
+    /// What is wrong, without the places: where there is one place alone.
+    #[must_use]
+    pub fn problems(&self) -> String {
+        in_measure(&self.0, MOST_ON_A_LINE, "; ", |found| found.problem.clone())
+    }
+}
+
+/// Diagnostics that people are told at once; what is beyond is counted.
+pub const MOST_TOLD: usize = 1000;
+/// The same of one line.
+const MOST_ON_A_LINE: usize = 100;
+/// Characters that are shown of a text.
+const SHOWN: usize = 2000;
+
+/// The first of the diagnostics, of too many errors before warnings, and how many there are besides.
+fn in_measure(
+    all: &[Diagnostic],
+    most: usize,
+    between: &str,
+    tell: impl Fn(&Diagnostic) -> String,
+) -> String {
+    let mut chosen: Vec<&Diagnostic> = all.iter().collect();
+    if all.len() > most {
+        chosen.sort_by_key(|diagnostic| Reverse(diagnostic.severity));
+    }
+    let mut told: Vec<String> = chosen.into_iter().take(most).map(tell).collect();
+    if all.len() > most {
+        told.push(format!("… and {} more", all.len() - most));
+    }
+    told.join(between)
+}
+
+/// What is shown of a text that a file may have at any length: the middle of a long one is left out.
+#[must_use]
+pub fn glimpse(text: &str) -> Cow<'_, str> {
+    shortened(text, SHOWN)
+}
+
+/// The same, of so many characters.
+pub(super) fn shortened(text: &str, most: usize) -> Cow<'_, str> {
+    let start = text.char_indices().nth(most / 2).map_or(text.len(), |(at, _)| at);
+    let end = text.char_indices().nth_back(most / 2).map_or(0, |(at, _)| at);
+    if end <= start {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}…{}", &text[..start], &text[end..]))
+}
 
 impl Diagnostic {
     /// On one line, with the remedy: for the main log.
@@ -129,5 +180,5 @@ pub fn render(diagnostics: &[Diagnostic]) -> String {
         }
         Renderer::plain().render(&[group])
     };
-    diagnostics.iter().map(one).collect::<Vec<_>>().join("\n")
+    in_measure(diagnostics, MOST_TOLD, "\n", one)
 }

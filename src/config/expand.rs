@@ -1,8 +1,10 @@
 //! `%(name)s`: Python's `%`-formatting with a mapping (Supervisor 4.3 `options.py`, `expand`).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::Chars;
 
+use super::error::glimpse;
 use super::value::repr;
 
 /// What a name stands for.
@@ -26,14 +28,20 @@ pub type Names = BTreeMap<String, Value>;
 /// The widest field, and the most digits, that a format may ask for.
 const WIDEST: usize = 10_000;
 
+/// The longest value, in bytes: execve(2) takes no more for a command and its environment.
+const LONGEST: usize = 2 << 20;
+
+/// How the error about a longer one ends.
+pub(super) const TOO_LONG: &str = "is longer than 2 MiB";
+
 /// Expands a value; `what` names it in the error, as `program:x.command`.
 ///
 /// # Errors
 /// Supervisor's sentence: an unknown name, or a bad format.
 pub fn expand(value: &str, names: &Names, what: &str) -> Result<String, String> {
     let mut out = String::with_capacity(value.len());
-    let mut scan = Scan { rest: value.chars(), length: value.chars().count(), argument: Argument::Names };
-    while let Some(c) = scan.rest.next() {
+    let mut scan = Scan { rest: value.chars(), whole: value, argument: Argument::Names };
+    while let Some(c) = scan.rest.next().filter(|_| out.len() <= LONGEST) {
         if c != '%' {
             out.push(c);
             continue;
@@ -41,11 +49,14 @@ pub fn expand(value: &str, names: &Names, what: &str) -> Result<String, String> 
         match scan.directive(names) {
             Ok(text) => out.push_str(&text),
             Err(Trouble::Unknown(name)) => return Err(unknown(value, what, &name, names)),
-            Err(Trouble::Format(reason)) => {
-                let (value, what) = (repr(value), repr(what));
-                return Err(format!("Format string {value} for {what} is badly formatted: {reason}"));
+            Err(Trouble::Format(reason)) => return Err(badly_formatted(value, what, &reason)),
+            Err(Trouble::Conversion(c)) => {
+                return Err(badly_formatted(value, what, &unsupported(c, scan.index())));
             }
         }
+    }
+    if out.len() > LONGEST {
+        return Err(format!("the value of {} {TOO_LONG}", repr(what)));
     }
     Ok(out)
 }
@@ -53,15 +64,28 @@ pub fn expand(value: &str, names: &Names, what: &str) -> Result<String, String> 
 enum Trouble {
     Unknown(String),
     Format(String),
+    /// This is no conversion.
+    Conversion(char),
 }
 
 fn bad<T>(reason: impl Into<String>) -> Result<T, Trouble> {
     Err(Trouble::Format(reason.into()))
 }
 
+fn badly_formatted(value: &str, what: &str, reason: &str) -> String {
+    let (value, what) = (repr(&glimpse(value)), repr(&glimpse(what)));
+    format!("Format string {value} for {what} is badly formatted: {reason}")
+}
+
+/// Names a character that is no conversion, and its place, as Python does.
+fn unsupported(c: char, index: usize) -> String {
+    let shown = if (' '..='~').contains(&c) { c } else { '?' };
+    format!("unsupported format character '{shown}' ({:#x}) at index {index}", u32::from(c))
+}
+
 fn unknown(value: &str, what: &str, name: &str, names: &Names) -> String {
     let available = names.keys().cloned().collect::<Vec<_>>().join(", ");
-    let (value, what, name) = (repr(value), repr(what), repr(name));
+    let [value, what, name] = [value, what, name].map(|text| repr(&glimpse(text)));
     format!(
         "Format string {value} for {what} contains names ({name}) which cannot be expanded. Available names: {available}"
     )
@@ -69,18 +93,18 @@ fn unknown(value: &str, what: &str, name: &str, names: &Names) -> String {
 
 /// What a format without a name would take.
 #[derive(Debug, Clone)]
-enum Argument {
+enum Argument<'v> {
     /// All names at once.
     Names,
-    One(Value),
+    One(&'v Value),
     Taken,
 }
 
 /// Reads formats as CPython 3.11 does (`unicode_format_arg_parse`).
 struct Scan<'v> {
     rest: Chars<'v>,
-    length: usize,
-    argument: Argument,
+    whole: &'v str,
+    argument: Argument<'v>,
 }
 
 /// How a value is laid out.
@@ -95,16 +119,21 @@ struct Layout {
     precision: Option<usize>,
 }
 
-impl Scan<'_> {
+impl<'v> Scan<'v> {
+    /// Where the character stands that was read last, in characters from the start.
+    fn index(&self) -> usize {
+        self.whole.chars().count() - self.rest.clone().count() - 1
+    }
+
     /// What stands behind a `%`.
-    fn directive(&mut self, names: &Names) -> Result<String, Trouble> {
+    fn directive(&mut self, names: &'v Names) -> Result<String, Trouble> {
         if self.took('%') {
             return Ok("%".to_owned());
         }
         if self.took('(') {
             let name = self.name()?;
             let value = names.get(&name).ok_or(Trouble::Unknown(name))?;
-            self.argument = Argument::One(value.clone());
+            self.argument = Argument::One(value);
         }
         let mut layout = self.flags();
         layout.width = self.size("width")?.unwrap_or(0);
@@ -113,10 +142,9 @@ impl Scan<'_> {
         }
         let _ = self.took('h') || self.took('l') || self.took('L');
         let Some(conversion) = self.rest.next() else { return bad("incomplete format") };
-        let at = self.length - self.rest.clone().count() - 1;
         let body = match std::mem::replace(&mut self.argument, Argument::Taken) {
-            Argument::One(value) => convert(&value, conversion, &layout, at)?,
-            Argument::Names => return refuse_names(conversion, at),
+            Argument::One(value) => convert(value, conversion, &layout)?,
+            Argument::Names => return refuse_names(conversion),
             Argument::Taken => return bad("not enough arguments for format string"),
         };
         Ok(body)
@@ -186,37 +214,34 @@ impl Scan<'_> {
 
 /// A format without a name. Python takes all names and values at once for `%s`, which would put the whole environment into
 /// the value: that is refused.
-fn refuse_names(conversion: char, at: usize) -> Result<String, Trouble> {
+fn refuse_names(conversion: char) -> Result<String, Trouble> {
     match conversion {
         's' | 'r' | 'a' => bad(format!("%{conversion} needs a name, as in %(here)s")),
         'c' => bad("%c requires int or char"),
-        other => refuse(other, "dict", at),
+        other => refuse(other, "dict"),
     }
 }
 
 /// A conversion that does not go with a type, or is none.
-fn refuse(conversion: char, found: &str, at: usize) -> Result<String, Trouble> {
+fn refuse(conversion: char, found: &str) -> Result<String, Trouble> {
     match conversion {
         'd' | 'i' | 'u' => bad(format!("%{conversion} format: a real number is required, not {found}")),
         'x' | 'X' | 'o' => bad(format!("%{conversion} format: an integer is required, not {found}")),
         'e' | 'E' | 'f' | 'F' | 'g' | 'G' => bad(format!("must be real number, not {found}")),
-        other => {
-            let shown = if (' '..='~').contains(&other) { other } else { '?' };
-            bad(format!("unsupported format character '{shown}' ({:#x}) at index {at}", u32::from(other)))
-        }
+        other => Err(Trouble::Conversion(other)),
     }
 }
 
-fn convert(value: &Value, conversion: char, layout: &Layout, at: usize) -> Result<String, Trouble> {
+fn convert(value: &Value, conversion: char, layout: &Layout) -> Result<String, Trouble> {
     let text = match (conversion, value) {
-        ('s', Value::Text(text)) => text.clone(),
-        ('r', Value::Text(text)) => repr(text),
-        ('a', Value::Text(text)) => ascii(text),
-        ('s' | 'r' | 'a', Value::Number(number)) => number.to_string(),
-        ('c', Value::Text(text)) if text.chars().count() == 1 => text.clone(),
+        ('s', Value::Text(text)) => Cow::Borrowed(text.as_str()),
+        ('r', Value::Text(text)) => repr(text).into(),
+        ('a', Value::Text(text)) => ascii(text).into(),
+        ('s' | 'r' | 'a', Value::Number(number)) => number.to_string().into(),
+        ('c', Value::Text(text)) if text.chars().count() == 1 => Cow::Borrowed(text.as_str()),
         ('c', Value::Text(_)) => return bad("%c requires int or char"),
         ('c', Value::Number(number)) => match u32::try_from(*number).ok().and_then(char::from_u32) {
-            Some(c) => c.to_string(),
+            Some(c) => c.to_string().into(),
             None => return bad("%c arg not in range(0x110000)"),
         },
         ('d' | 'i' | 'u' | 'x' | 'X' | 'o', Value::Number(number)) => {
@@ -225,12 +250,12 @@ fn convert(value: &Value, conversion: char, layout: &Layout, at: usize) -> Resul
         ('e' | 'E' | 'f' | 'F' | 'g' | 'G', Value::Number(_)) => {
             return bad(format!("%{conversion} is for fractions, and this is a whole number: use %d"));
         }
-        (other, Value::Number(_)) => return refuse(other, "int", at),
-        (other, Value::Text(_)) => return refuse(other, "str", at),
+        (other, Value::Number(_)) => return refuse(other, "int"),
+        (other, Value::Text(_)) => return refuse(other, "str"),
     };
     let limit = if conversion == 'c' { None } else { layout.precision };
-    let text = limit.map_or_else(|| text.clone(), |limit| text.chars().take(limit).collect());
-    Ok(pad(layout, "", &text, false))
+    let end = limit.and_then(|limit| text.char_indices().nth(limit)).map_or(text.len(), |(at, _)| at);
+    Ok(pad(layout, "", &text[..end], false))
 }
 
 fn ascii(text: &str) -> String {

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::{Diagnostic, LoadError, Severity};
+use super::error::{Diagnostic, LoadError, Severity, glimpse};
 use super::expand::{Names, Value, expand};
 use super::ini;
-use super::machine::Machine;
+use super::machine::{MOST_FILES, Machine};
 use super::options;
 use super::reader;
 use super::remedy::remedy;
 use super::section::Section;
+use super::sections::Sections;
 use super::spec::{CtlSpec, DaemonSpec, GroupSpec};
 use super::{daemon, program};
 use crate::api::ProcessName;
@@ -47,11 +48,11 @@ impl Origins {
     }
 }
 
+/// The kernel takes none in an argument, a variable or a path. Where one is in a file, the file was damaged.
+pub(super) const NUL: &str = "there is a NUL character here";
+
 /// The file of a [`Diagnostic`] about the command line.
 pub const COMMAND_LINE: &str = "command line";
-
-/// The section that every other falls back on.
-const DEFAULT: &str = "DEFAULT";
 
 /// What the command line says in place of `[supervisord]`, by option name.
 pub type Overrides = BTreeMap<String, String>;
@@ -61,7 +62,7 @@ pub(super) struct Context<'a> {
     pub(super) machine: &'a dyn Machine,
     pub(super) file: PathBuf,
     pub(super) names: Names,
-    pub(super) sections: Vec<Section>,
+    sections: Sections,
     pub(super) errors: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) infos: Vec<String>,
@@ -111,10 +112,10 @@ pub fn survey(
     if !context.errors.is_empty() {
         return (None, context.errors);
     }
-    context.warnings.extend(options::unknown_names(&context.sections));
+    context.warnings.extend(options::unknown_names(context.sections.iter()));
     let daemon = daemon::read(&mut context, overrides);
     let groups = program::read(&mut context, &daemon);
-    let sections = context.sections.iter().filter_map(|section| context.section(&section.name));
+    let sections = context.sections_named("").into_iter();
     let sections = sections.map(|section| (section.name.clone(), section)).collect();
     let origins = Origins { sections, of: context.origins };
     let loaded = Loaded { daemon, groups, warnings: context.warnings, infos: context.infos, origins };
@@ -148,7 +149,7 @@ impl<'a> Context<'a> {
             machine,
             file: file.clone(),
             names,
-            sections: Vec::new(),
+            sections: Sections::default(),
             errors: Vec::new(),
             warnings: Vec::new(),
             infos: Vec::new(),
@@ -182,7 +183,9 @@ impl<'a> Context<'a> {
 
     /// Notes what is odd; what is the same for every process of a program, once.
     pub(super) fn warn_once(&mut self, warning: Diagnostic) {
-        if !self.warnings.contains(&warning) {
+        // What is told of one section is told in a row.
+        let mut of_section = self.warnings.iter().rev().take_while(|told| told.section == warning.section);
+        if !of_section.any(|told| *told == warning) {
             self.warnings.push(warning);
         }
     }
@@ -220,18 +223,15 @@ impl<'a> Context<'a> {
                 let line = bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
                 let problem = format!("this line is not UTF-8 (byte {} of the file)", error.valid_up_to());
                 let raw = bytes.split(|byte| *byte == b'\n').nth(line - 1).unwrap_or_default();
-                return self.problem(
-                    file,
-                    Some(line),
-                    problem,
-                    Some(String::from_utf8_lossy(raw).into_owned()),
-                );
+                let source = glimpse(&String::from_utf8_lossy(raw)).into_owned();
+                return self.problem(file, Some(line), problem, Some(source));
             }
         };
         match ini::read(text) {
             Err(bad) => {
                 for bad in bad {
-                    self.problem(file, Some(bad.line), bad.problem.to_owned(), Some(bad.text));
+                    let source = glimpse(&bad.text).into_owned();
+                    self.problem(file, Some(bad.line), bad.problem.to_owned(), Some(source));
                 }
             }
             Ok(raw) => {
@@ -243,17 +243,19 @@ impl<'a> Context<'a> {
     }
 
     fn merge(&mut self, file: &Path, raw: ini::RawSection) {
-        let known = self.sections.iter().position(|section| section.name == raw.name);
-        let at = known.unwrap_or_else(|| {
-            self.sections.push(Section::new(raw.name.clone(), file.to_path_buf(), raw.line));
-            self.sections.len() - 1
-        });
+        let section = self.sections.open(&raw.name, file, raw.line);
+        if raw.name.contains('\0') {
+            self.errors.push(section.problem(NUL.to_owned(), None));
+        }
         for entry in raw.entries {
             let (key, value) = (entry.key.clone(), entry.value.clone());
-            let before = self.sections[at].set(file, entry);
+            let before = section.set(file, entry);
+            if key.contains('\0') || value.contains('\0') {
+                self.errors.push(section.problem(NUL.to_owned(), Some(&key)));
+            }
             if let Some(before) = before.filter(|before| before.value != value) {
-                let section = &self.sections[at];
-                let mut warning = section.warning(format!("the option '{key}' was given before"), Some(&key));
+                let problem = format!("the option '{}' was given before", glimpse(&key));
+                let mut warning = section.warning(problem, Some(&key));
                 let (there, at) = (before.file.display(), before.line);
                 warning.help = Some(format!("this value counts, and not the one in line {at} of {there}"));
                 self.warnings.push(warning);
@@ -263,17 +265,12 @@ impl<'a> Context<'a> {
 
     /// Takes a section out, `[DEFAULT]` mixed in.
     pub(super) fn section(&self, name: &str) -> Option<Section> {
-        let mut section = self.sections.iter().find(|section| section.name == name)?.clone();
-        if let Some(default) = self.sections.iter().find(|section| section.name == DEFAULT) {
-            section.fall_back_on(default);
-        }
-        Some(section)
+        self.sections.whole(name)
     }
 
     /// The sections whose names start so, in order.
     pub(super) fn sections_named(&self, prefix: &str) -> Vec<Section> {
-        let names = self.sections.iter().filter(|section| section.name.starts_with(prefix));
-        names.filter_map(|section| self.section(&section.name)).collect()
+        self.sections.whole_named(prefix)
     }
 
     fn include(&mut self) {
@@ -296,6 +293,10 @@ impl<'a> Context<'a> {
         for word in files.split_whitespace() {
             let pattern = base.join(word).display().to_string();
             let found = self.machine.glob(&pattern);
+            if found.len() > MOST_FILES {
+                let problem = format!("more than {MOST_FILES} files match \"{}\"", glimpse(&pattern));
+                return self.errors.push(section.problem(problem, Some("files")));
+            }
             if found.is_empty() {
                 let problem = format!("No file matches via include \"{pattern}\"");
                 self.warnings.push(section.warning_of_theirs(problem, "files"));
@@ -311,14 +312,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// In an included file `%(here)s` is the directory of that file (Supervisor 4.3 `options.py`, `expand_here`). What a
-    /// section has from `[DEFAULT]` becomes its own by that.
     fn replace_here(&mut self, file: &Path) {
-        let here = directory_of(self.machine, file);
-        let default = self.sections.iter().find(|section| section.name == DEFAULT).cloned();
-        for section in self.sections.iter_mut().filter(|section| section.name != DEFAULT) {
-            section.replace_here(&here, default.as_ref());
-        }
+        self.sections.replace_here(&directory_of(self.machine, file));
     }
 }
 

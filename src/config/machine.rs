@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// More files of one pattern than anybody can mean: directories with links to themselves have no end.
+pub const MOST_FILES: usize = 100_000;
+
 /// A user of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -22,7 +25,7 @@ pub trait Machine {
     /// # Errors
     /// Those of the file system, and a refusal of what is no regular file or too large.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// The files that a pattern matches, sorted.
+    /// The files that a pattern matches, sorted; no more than one beyond [`MOST_FILES`].
     fn glob(&self, pattern: &str) -> Vec<PathBuf>;
     /// It is a directory.
     fn is_dir(&self, path: &Path) -> bool;

@@ -23,6 +23,7 @@ mod program;
 mod reader;
 mod remedy;
 mod section;
+mod sections;
 mod server;
 pub mod spec;
 pub mod value;

@@ -1,8 +1,9 @@
 //! `[program:x]` and `[group:x]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::doubles::{self, Made};
+use super::error::MOST_TOLD;
 use super::expand::Value;
 use super::load::Context;
 use super::reader::Reader;
@@ -18,9 +19,11 @@ const PRIORITY: i64 = 999;
 
 /// More processes of one program than anybody can mean.
 const MOST_PROCESSES: i64 = 100_000;
+/// The same of a group.
+const MOST_MEMBERS: usize = 100_000;
 
 pub(super) fn read(context: &mut Context<'_>, daemon: &DaemonSpec) -> Vec<GroupSpec> {
-    let mut grouped = Vec::new();
+    let mut grouped = BTreeSet::new();
     let mut groups = explicit_groups(context, daemon, &mut grouped);
     groups.extend(own_groups(context, daemon, Kind::Program, &grouped));
     groups.extend(listener::read(context, daemon));
@@ -63,7 +66,12 @@ impl Kind {
 }
 
 /// The programs that are in no `[group:x]`: each is a group by itself.
-fn own_groups(context: &mut Context<'_>, daemon: &DaemonSpec, kind: Kind, grouped: &[String]) -> Vec<Made> {
+fn own_groups(
+    context: &mut Context<'_>,
+    daemon: &DaemonSpec,
+    kind: Kind,
+    grouped: &BTreeSet<String>,
+) -> Vec<Made> {
     let mut groups = Vec::new();
     for section in context.sections_named(kind.prefix()) {
         if grouped.contains(&section.name) {
@@ -80,39 +88,63 @@ fn own_groups(context: &mut Context<'_>, daemon: &DaemonSpec, kind: Kind, groupe
     groups
 }
 
-fn explicit_groups(context: &mut Context<'_>, daemon: &DaemonSpec, grouped: &mut Vec<String>) -> Vec<Made> {
+fn explicit_groups(
+    context: &mut Context<'_>,
+    daemon: &DaemonSpec,
+    grouped: &mut BTreeSet<String>,
+) -> Vec<Made> {
     let mut groups = Vec::new();
     for section in context.sections_named("group:") {
         let mut reader = Reader::new(context, &section);
         let Some(name) = reader.name("group:") else { continue };
         let priority = reader.integer("priority", PRIORITY);
         let programs = value::list(&reader.text("programs").unwrap_or_default());
-        let mut members = Vec::new();
-        for program in programs {
-            let found = |kind: Kind| context.section(&format!("{}{program}", kind.prefix()));
-            let (kind, member) = match (found(Kind::Program), found(Kind::Fcgi)) {
-                (Some(member), None) => (Kind::Program, member),
-                (None, Some(member)) => (Kind::Fcgi, member),
-                (both, _) => {
-                    let problem = match both {
-                        Some(_) => {
-                            format!("name {program} is ambiguous (exists as program and fcgi-program)")
-                        }
-                        None => format!("names unknown program or fcgi-program {program}"),
-                    };
-                    let problem = format!("[{}] {problem}", section.name);
-                    context.errors.push(section.problem(problem, Some("programs")));
-                    continue;
-                }
-            };
-            members.extend(kind.processes(context, daemon, &member, &program, &name));
-            grouped.push(member.name);
-        }
+        let mut members = members(context, daemon, &section, &programs, &name, grouped);
         members.sort_by_key(|process| process.priority);
         let spec = GroupSpec { name, priority, processes: members, kind: GroupKind::Programs };
         groups.push(Made { spec, section: section.name });
     }
     groups
+}
+
+/// The processes of a `[group:x]`.
+fn members(
+    context: &mut Context<'_>,
+    daemon: &DaemonSpec,
+    section: &Section,
+    programs: &[String],
+    group: &str,
+    grouped: &mut BTreeSet<String>,
+) -> Vec<ProcessSpec> {
+    let mut members = Vec::new();
+    let before = context.errors.len();
+    for program in programs {
+        if members.len() > MOST_MEMBERS {
+            let problem = format!("this group has more than {MOST_MEMBERS} processes");
+            context.errors.push(section.problem(problem, Some("programs")));
+        }
+        if members.len() > MOST_MEMBERS || context.errors.len() > before + MOST_TOLD {
+            break;
+        }
+        let found = |kind: Kind| context.section(&format!("{}{program}", kind.prefix()));
+        let problem = match (found(Kind::Program), found(Kind::Fcgi)) {
+            (Some(member), None) => {
+                members.extend(Kind::Program.processes(context, daemon, &member, program, group));
+                grouped.insert(member.name);
+                continue;
+            }
+            (None, Some(member)) => {
+                members.extend(Kind::Fcgi.processes(context, daemon, &member, program, group));
+                grouped.insert(member.name);
+                continue;
+            }
+            (Some(_), Some(_)) => format!("name {program} is ambiguous (exists as program and fcgi-program)"),
+            (None, None) => format!("names unknown program or fcgi-program {program}"),
+        };
+        let problem = format!("[{}] {problem}", section.name);
+        context.errors.push(section.problem(problem, Some("programs")));
+    }
+    members
 }
 
 /// The processes of one section, in one group, by name.

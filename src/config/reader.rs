@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::expand::{Names, expand};
-use super::load::Context;
+use super::load::{Context, NUL};
 use super::machine::User;
 use super::section::Section;
 use super::spec::UserSpec;
@@ -31,7 +31,9 @@ impl<'r, 'm> Reader<'r, 'm> {
     /// Notes an error; of an option that is read twice, once.
     pub(super) fn fail(&mut self, key: &str, problem: String) {
         let diagnostic = self.section.problem(problem, Some(key));
-        if !self.context.errors.contains(&diagnostic) {
+        let mut of_section =
+            self.context.errors.iter().rev().take_while(|told| told.section == diagnostic.section);
+        if !of_section.any(|told| *told == diagnostic) {
             self.context.errors.push(diagnostic);
         }
     }
@@ -51,7 +53,11 @@ impl<'r, 'm> Reader<'r, 'm> {
     /// A text of an option, expanded; `what` names it in the error.
     pub(super) fn expanded(&mut self, key: &str, text: &str, what: &str) -> Option<String> {
         match expand(text, &self.names, what) {
-            Ok(text) => Some(text),
+            Ok(text) if !text.contains('\0') => Some(text),
+            Ok(_) => {
+                self.fail(key, NUL.to_owned());
+                None
+            }
             Err(problem) => {
                 self.fail(key, problem);
                 None

@@ -1,5 +1,7 @@
 //! How to mend a value: what its kind expects, or what usually is the cause.
 
+use super::expand::TOO_LONG;
+use super::load::NUL;
 use super::options;
 
 /// What was expected of an option, and what usually mends it.
@@ -19,6 +21,15 @@ fn by_problem(section: &str, option: &str, problem: &str) -> Option<&'static str
         return Some(
             "set username and password, or listen on 127.0.0.1; with insecure=true it is done all the same",
         );
+    }
+    if problem.contains("files match") {
+        return Some("write a narrower pattern; a link to its own directory makes endless ones");
+    }
+    if problem == NUL {
+        return Some("take it out; if there are more, restore the file, which is damaged");
+    }
+    if problem.ends_with(TOO_LONG) {
+        return Some("keep a long text in a file of its own, and let the program read it");
     }
     if problem.contains("is badly formatted") {
         let log = matches!(option, "stdout_logfile" | "stderr_logfile");

@@ -2,10 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::error::{Diagnostic, Severity};
+use super::error::{Diagnostic, Severity, glimpse, shortened};
 use super::ini::RawEntry;
 use super::remedy::remedy;
+
+/// Characters of a problem: more than Supervisor's longest sentences with a usual environment.
+const LONGEST_PROBLEM: usize = 10_000;
+/// How far the end of a line is looked for.
+const FAR: usize = 64 << 10;
 
 /// A value and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +28,13 @@ pub(super) struct Section {
     pub(super) file: PathBuf,
     pub(super) line: usize,
     entries: BTreeMap<String, Entry>,
+    /// `[DEFAULT]`, which all sections share.
+    default: Option<Arc<Self>>,
 }
 
 impl Section {
     pub(super) fn new(name: String, file: PathBuf, line: usize) -> Self {
-        Self { name, file, line, entries: BTreeMap::new() }
+        Self { name, file, line, entries: BTreeMap::new(), default: None }
     }
 
     /// Sets an option; what it was before.
@@ -39,13 +47,11 @@ impl Section {
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Entry> {
-        self.entries.get(key)
+        self.entries.get(key).or_else(|| self.default.as_ref()?.get(key))
     }
 
-    pub(super) fn fall_back_on(&mut self, default: &Self) {
-        for (key, entry) in &default.entries {
-            self.entries.entry(key.clone()).or_insert_with(|| entry.clone());
-        }
+    pub(super) fn fall_back_on(&mut self, default: &Arc<Self>) {
+        self.default = Some(Arc::clone(default));
     }
 
     /// Puts a directory in the place of `%(here)s`, in what it has of its own and in what it falls back on.
@@ -61,24 +67,25 @@ impl Section {
     }
 
     /// A problem of an option of this section, or of the section.
+    #[allow(clippy::needless_pass_by_value, reason = "it has just been made, for this")]
     pub(super) fn problem(&self, problem: String, option: Option<&str>) -> Diagnostic {
         let entry = option.and_then(|option| self.get(option).map(|entry| (option, entry)));
-        let first = |value: &str| value.lines().next().unwrap_or_default().to_owned();
         let (file, line, source) = match entry {
             Some((option, entry)) => {
-                (entry.file.clone(), entry.line, format!("{option}={}", first(&entry.value)))
+                (entry.file.clone(), entry.line, format!("{}={}", glimpse(option), first_line(&entry.value)))
             }
-            None => (self.file.clone(), self.line, format!("[{}]", self.name)),
+            None => (self.file.clone(), self.line, format!("[{}]", glimpse(&self.name))),
         };
-        let (line, section) = (Some(line), Some(self.name.clone()));
-        let help = option.and_then(|option| remedy(&self.name, option, &problem));
+        let (line, section) = (Some(line), Some(glimpse(&self.name).into_owned()));
+        let problem = shortened(&problem, LONGEST_PROBLEM).into_owned();
+        let help = remedy(&self.name, option.unwrap_or_default(), &problem);
         Diagnostic {
             verbatim: false,
             severity: Severity::Error,
             file,
             line,
             section,
-            option: option.map(str::to_owned),
+            option: option.map(|option| glimpse(option).into_owned()),
             problem,
             help,
             source: Some(source),
@@ -107,6 +114,12 @@ impl Section {
     pub(super) fn warning_of_theirs(&self, problem: String, option: &str) -> Diagnostic {
         Diagnostic { verbatim: true, ..self.warning(problem, Some(option)) }
     }
+}
+
+/// The first line of a value, in measure.
+fn first_line(value: &str) -> String {
+    let end = value.bytes().take(FAR).position(|byte| byte == b'\n').unwrap_or(value.len());
+    glimpse(&value[..end]).lines().next().unwrap_or_default().to_owned()
 }
 
 /// `%%(here)s` is a literal per cent sign, and stays.

@@ -6,16 +6,26 @@ use std::path::{Path, PathBuf};
 
 use glob::Pattern;
 
-/// What an absolute pattern matches, sorted by text.
+use crate::config::machine::MOST_FILES;
+
+/// What an absolute pattern matches, sorted by text; too many, where a part of it already matches too many.
 pub fn files(pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![String::from("/")];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         found = match matcher(part) {
-            Some(matcher) => found.iter().flat_map(|base| children(base, part, &matcher)).collect(),
+            Some(matcher) => {
+                let children = found.iter().flat_map(|base| children(base, part, &matcher));
+                children.take(MOST_FILES + 1).collect()
+            }
             None => found.iter().map(|base| join(base, part)).collect(),
         };
+        if found.len() > MOST_FILES {
+            break;
+        }
     }
-    found.retain(|path| fs::symlink_metadata(path).is_ok());
+    if found.len() <= MOST_FILES {
+        found.retain(|path| fs::symlink_metadata(path).is_ok());
+    }
     found.sort_unstable();
     found.into_iter().map(PathBuf::from).collect()
 }

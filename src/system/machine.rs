@@ -1,16 +1,26 @@
 //! The machine as the configuration sees it.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{AccessFlags, Gid, Group, Uid, User as UnixUser, access};
 
 use crate::config::machine::{Machine, User};
 
 /// The largest configuration file, in bytes.
-const FILE_LIMIT: u64 = 64 << 20;
+const FILE_LIMIT: usize = 64 << 20;
+/// What is read at a time.
+const CHUNK: usize = 64 << 10;
+/// How long a pipe or a terminal may be silent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// This machine.
 #[derive(Debug, Clone, Default)]
@@ -52,12 +62,38 @@ impl OsMachine {
 
 /// Everything that is in a file.
 fn whole(file: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(file)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_LIMIT) {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
+    whole_within(file, PATIENCE)
+}
+
+/// Everything that is in a file, if nobody who writes to a pipe or terminal is silent for too long.
+fn whole_within(file: &Path, patience: Duration) -> io::Result<Vec<u8>> {
+    if std::fs::metadata(file)?.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a socket, and no file"));
     }
-    Ok(bytes)
+    // With O_NONBLOCK a FIFO is opened before somebody writes to it.
+    let mut opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(file)?;
+    let (mut bytes, mut chunk) = (Vec::new(), vec![0; CHUNK]);
+    let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
+    loop {
+        match poll(&mut [PollFd::new(opened.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => {
+                let text = format!("nobody has written to it for {} seconds", patience.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+            Err(Errno::EINTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match opened.read(&mut chunk) {
+            Ok(0) => return Ok(bytes),
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        if bytes.len() > FILE_LIMIT {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 64 MiB"));
+        }
+    }
 }
 
 fn user(found: Result<Option<UnixUser>, nix::Error>) -> Option<User> {
@@ -125,5 +161,32 @@ impl Machine for OsMachine {
         let places = AccessFlags::W_OK | AccessFlags::X_OK;
         let mut good = all.filter(|dir| dir.is_dir() && access(dir.as_path(), places).is_ok());
         good.next().unwrap_or_else(|| self.current_dir())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let error = whole_within(&fifo, Duration::from_millis(1)).unwrap_err();
+        assert_eq!(error.to_string(), "nobody has written to it for 0 seconds");
+        let path = fifo.clone();
+        let writer = std::thread::spawn(move || std::fs::write(path, "x".repeat(200_000)).unwrap());
+        assert_eq!(whole_within(&fifo, PATIENCE).unwrap().len(), 200_000);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn what_never_ends_is_too_large() {
+        let error = whole(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(error.to_string(), "it is larger than 64 MiB");
     }
 }

@@ -1,6 +1,6 @@
 //! The same questions, asked of one process that has failed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Check, Program, Who};
@@ -50,6 +50,7 @@ pub fn trouble(ground: &dyn Ground, spec: &ProcessSpec, failed: Failed<'_>) -> O
         unit: None,
         verdicts: BTreeMap::new(),
         found: Vec::new(),
+        told: BTreeSet::new(),
     };
     let program = Program { section: &section, spec, user: check.user_of(spec) };
     match failed {

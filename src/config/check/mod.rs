@@ -7,11 +7,12 @@ mod paths;
 mod sense;
 mod unit;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::error::{Diagnostic, Severity};
+use super::error::{Diagnostic, MOST_TOLD, Severity};
 use super::load::{self, Loaded, Origins, Overrides};
 use super::machine::{Access, Ground};
 use super::section::Section;
@@ -27,9 +28,11 @@ pub fn examine(ground: &dyn Ground, path: &Path, overrides: &Overrides) -> Vec<D
     let (loaded, errors) = load::survey(ground, path, overrides);
     let found = loaded.map(|loaded| all(&loaded, ground)).unwrap_or_default();
     // Of an option that could not be read anything might be said.
-    let stands = |found: &Diagnostic| {
-        let about = |error: &Diagnostic| error.option == found.option || found.option.is_none();
-        !errors.iter().any(|error| error.section == found.section && about(error))
+    let broken: BTreeSet<_> = errors.iter().map(|error| (&error.section, &error.option)).collect();
+    let sections: BTreeSet<_> = errors.iter().map(|error| &error.section).collect();
+    let stands = |found: &Diagnostic| match found.option {
+        Some(_) => !broken.contains(&(&found.section, &found.option)),
+        None => !sections.contains(&found.section),
     };
     let found: Vec<Diagnostic> = found.into_iter().filter(stands).collect();
     sorted(errors.into_iter().chain(found).collect())
@@ -39,6 +42,36 @@ pub fn examine(ground: &dyn Ground, path: &Path, overrides: &Overrides) -> Vec<D
 #[must_use]
 pub fn all(loaded: &Loaded, ground: &dyn Ground) -> Vec<Diagnostic> {
     loaded.warnings.iter().cloned().chain(sorted(check(loaded, ground))).collect()
+}
+
+/// The same, as far as clients and logs can be told, errors before warnings; what is beyond is counted.
+#[must_use]
+pub fn summary(loaded: &Loaded, ground: &dyn Ground) -> Vec<Diagnostic> {
+    let mut found = all(loaded, ground);
+    let more = found.len().saturating_sub(MOST_TOLD);
+    if more > 0 {
+        found.sort_by_key(|found| Reverse(found.severity));
+        found.truncate(MOST_TOLD);
+    }
+    if let Some(last) = found.last().filter(|_| more > 0) {
+        let problem = format!("{more} more findings are not told here");
+        let help = Some("supervisord --check --format=json tells all".to_owned());
+        let severity = Severity::Warning;
+        let (line, section, option, source) = (None, None, None, None);
+        let file = last.file.clone();
+        found.push(Diagnostic {
+            verbatim: false,
+            severity,
+            file,
+            line,
+            section,
+            option,
+            problem,
+            help,
+            source,
+        });
+    }
+    found
 }
 
 fn sorted(mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
@@ -109,6 +142,8 @@ struct Check<'a> {
     unit: Option<unit::Unit>,
     verdicts: BTreeMap<(Option<u32>, PathBuf, Access), Result<(), i32>>,
     found: Vec<Diagnostic>,
+    /// Section, option and problem of what was found.
+    told: BTreeSet<(Option<String>, Option<String>, String)>,
 }
 
 impl<'a> Check<'a> {
@@ -126,6 +161,7 @@ impl<'a> Check<'a> {
             unit: unit::Unit::find(ground),
             verdicts: BTreeMap::new(),
             found: Vec::new(),
+            told: BTreeSet::new(),
         }
     }
 
@@ -161,7 +197,8 @@ impl<'a> Check<'a> {
 
     /// What is the same for several processes of a section is told once.
     fn find(&mut self, diagnostic: Diagnostic) {
-        if !self.found.contains(&diagnostic) {
+        let Diagnostic { section, option, problem, .. } = &diagnostic;
+        if self.told.insert((section.clone(), option.clone(), problem.clone())) {
             self.found.push(diagnostic);
         }
     }
