@@ -325,7 +325,9 @@ fn furnish(home: &Home, text: &str) -> String {
         for word in section.entries.iter().flat_map(|entry| entry.value.split_whitespace()) {
             Path::new(word).parent().into_iter().for_each(make);
             if word.contains('*') {
-                fs::write(word.replace('*', "x"), "").unwrap();
+                let matching = home.path(&word.replace('*', "x"));
+                matching.parent().into_iter().for_each(make);
+                fs::write(matching, "").unwrap();
             }
         }
         let mut words = value("command").unwrap_or_default().split_whitespace();
