@@ -85,7 +85,7 @@ pub struct Arrived {
 }
 
 /// What does not change while the daemon runs.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct About {
     /// `identifier=`
     pub identifier: String,

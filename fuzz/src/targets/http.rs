@@ -97,7 +97,7 @@ impl Servers {
 }
 
 fn site(gate: Option<Gate>, closing: watch::Receiver<()>) -> Site {
-    let about = About { identifier: "me".into(), pid: 7, logfile: None, configuration: "/c".into() };
+    let about = About { identifier: "me".into(), ..About::default() };
     let findings = watch::channel(Findings::default()).1;
     let (supervisor, side) = Supervisor::new(about, findings, Drops::default(), Now::default);
     tokio::spawn(desk(side));
