@@ -1,6 +1,7 @@
 //! A whole server of HTTP: heads, bodies, passwords, paths, pages and calls, from the socket on.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use supervisord::api::{Fault, FaultCode, Now, Reply, Request};
@@ -68,7 +69,7 @@ impl Servers {
             for (path, gate) in [(&open, None), (&shut, Some(gate))] {
                 let listener =
                     UnixListener::bind(path).and_then(UnixListener::into_std).expect("it can be bound");
-                tokio::spawn(serve(Listener::Unix(listener), site(gate, closing.clone())));
+                tokio::spawn(serve(Listener::Unix(listener), site(gate, closing.clone()), Vec::new()));
             }
         });
         Self { runtime, open, shut, _close: close, _dir: dir }
@@ -104,7 +105,16 @@ fn site(gate: Option<Gate>, closing: watch::Receiver<()>) -> Site {
     let web = Web::new(supervisor.clone()).expect("there are random numbers");
     let interface = Interface { supervisor, enabled: true };
     let followers = Followers::new(None);
-    Site { gate, names: Names::none(), readonly: false, interface, web, followers, closing }
+    Site {
+        gate,
+        names: Names::none(),
+        readonly: false,
+        interface,
+        web,
+        known: Arc::default(),
+        followers,
+        closing,
+    }
 }
 
 /// Knows no process, and does whatever else it is told.
