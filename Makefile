@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz
+.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz hostile
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ docs: ## Make the manual pages and the completions anew, from the tables
 
 bench: ## Speed and size beside Python Supervisor; keeps the table in docs/performance.md
 	cargo bench --locked --bench processes
+
+hostile: ## Clients that mean harm: how long a well-behaved one waits meanwhile, and how much memory the daemon takes
+	cargo test --release --locked --test hostile -- --include-ignored --nocapture --test-threads 1
 
 fuzz: ## Feed random input to everything that reads what others wrote, FUZZ_SECONDS (600) for each target
 	fuzz/run $(or $(FUZZ_SECONDS),600)

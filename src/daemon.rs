@@ -20,7 +20,7 @@ use crate::control;
 use crate::control::http::Listener;
 use crate::control::http::auth;
 use crate::control::http::bind::SocketFile;
-use crate::control::thread::Neighbour;
+use crate::control::thread::{Means, Neighbour};
 use crate::control::xmlrpc::Interface;
 use crate::dbus::bus::{self, Bus};
 use crate::engine::{Errand, Input, ProcessId};
@@ -36,7 +36,7 @@ use crate::system::cgroup::{self, NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
 use crate::system::terminal::Hidden;
-use crate::system::{clock, daemonize, files, mask, reexec, user};
+use crate::system::{clock, daemonize, files, mask, memory, reexec, user};
 use crate::systemd::listen::{self, Passed};
 use crate::systemd::notify::ServiceManager;
 
@@ -133,6 +133,7 @@ fn start(program: &str, all: &[OsString], args: &[String]) -> Result<ExitCode, S
     let machine = OsMachine::keeping(&file).map_err(|error| {
         usage_error(program, &format!("could not read config file {}: {error}", file.display()))
     })?;
+    memory::give_back();
     let (overrides, nofile_soft) = (overrides(&parsed), rlimit::files_soft());
     let invocation = Invocation { machine, file, overrides, nofile_soft };
     if parsed.get("check").is_some() {
@@ -557,7 +558,8 @@ fn loops(
     let ears = listeners.iter().map(|(listener, _)| listener.copy()).collect::<io::Result<Vec<OwnedFd>>>()?;
     let (legacy, arrived) = left.map(takeover::Left::divide).unzip();
     let arrived = arrived.unwrap_or_default();
-    let start = || control::thread::start(listeners, arrived, interface, warn, bus, opened, parting);
+    let means = Means { interface, warn, files: rlimit::files_soft().unwrap_or(1024), neighbour: bus };
+    let start = || control::thread::start(listeners, arrived, means, opened, parting);
     let control = mask::aside(start)?;
     // A control thread that is gone has said why.
     let serve = Box::new(move || {

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use serde_json::json;
 use supervisord::wire::xmlrpc::{Call, encode_call};
 use support::pattern::assert_like;
-use support::{Daemon, Home, Subject, eventually};
+use support::{Daemon, Home, Subject, eventually, free_port};
 
 const PROGRAM: &str = "[program:x]\ncommand=/bin/cat\nautostart=false\nstartsecs=0\n";
 
@@ -67,11 +67,6 @@ fn a_server_that_is_read_only_changes_nothing() {
     let expected = format!("[{{\"faultCode\": 30, \"faultString\": \"FAILED: {refused}\"}}, \"3.0\"]");
     daemon.answers("system.multicall", calls, &expected);
     assert_eq!(daemon.wishes(), Vec::<String>::new());
-}
-
-/// A port that nobody uses.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Posts a call with these headers, and gives the status and the answer.

@@ -12,12 +12,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::http::gate::Gate;
-use super::http::life::Connections;
+use super::http::room::Rooms;
 use super::http::origin::{Names, Strangers};
 use super::http::refusals::Refusals;
 use super::http::route::Site;
 use super::http::tail::Followers;
-use super::http::{Listener, serve};
+use super::http::{Listener, places, serve};
 use super::web::serve::Web;
 use super::xmlrpc::Interface;
 use crate::config::spec::{ServerAddress, ServerSpec};
@@ -37,6 +37,18 @@ const BLOCKING_THREADS: usize = 32;
 /// What shares the thread with the servers, and ends when it is told to close.
 pub type Neighbour = Box<dyn FnOnce(watch::Receiver<()>) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
 
+/// What the servers work with.
+pub struct Means {
+    /// XML-RPC, and the supervisor.
+    pub interface: Interface,
+    /// Says who is refused.
+    pub warn: Warn,
+    /// Files that the daemon can have open.
+    pub files: u64,
+    /// What else is done there.
+    pub neighbour: Option<Neighbour>,
+}
+
 /// Serves the listeners, and clients that have arrived already, from when it is told to open until nobody can tell it
 /// anything any more.
 ///
@@ -45,26 +57,24 @@ pub type Neighbour = Box<dyn FnOnce(watch::Receiver<()>) -> Pin<Box<dyn Future<O
 pub fn start(
     listeners: Vec<(Listener, ServerSpec)>,
     arrived: Vec<Arrived>,
-    interface: Interface,
-    warn: Warn,
-    neighbour: Option<Neighbour>,
+    means: Means,
     opened: oneshot::Receiver<()>,
     partings: mpsc::UnboundedReceiver<Parting>,
 ) -> io::Result<thread::JoinHandle<()>> {
     let runtime =
         Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS).build()?;
-    let web = Web::new(interface.supervisor.clone())?;
+    let web = Web::new(means.interface.supervisor.clone())?;
     let serve_all = move || {
         runtime.block_on(async move {
             if opened.await.is_err() {
                 return;
             }
             let (close, closing) = watch::channel(());
-            let known: Vec<Arc<Connections>> = listeners.iter().map(|_| Arc::default()).collect();
-            let sites = listeners.into_iter().zip(known.iter().cloned());
-            let servers = servers(sites, arrived, &interface, &warn, &web, &closing);
-            let neighbour = neighbour.map(|begin| tokio::spawn(begin(closing.clone())));
-            Partings { known, supervisor: interface.supervisor.clone() }.obey(partings).await;
+            let rooms: Vec<Arc<Rooms>> = listeners.iter().map(|_| Arc::default()).collect();
+            let sites = listeners.into_iter().zip(rooms.iter().cloned()).collect();
+            let servers = servers(sites, arrived, &means, &web, &closing);
+            let neighbour = means.neighbour.map(|begin| tokio::spawn(begin(closing.clone())));
+            Partings { rooms, supervisor: means.interface.supervisor.clone() }.obey(partings).await;
             drop(close);
             for server in servers {
                 // A server that ended before has said why to its clients; the others went on.
@@ -81,10 +91,9 @@ pub fn start(
 }
 
 fn servers(
-    sites: impl Iterator<Item = ((Listener, ServerSpec), Arc<Connections>)>,
+    sites: Vec<((Listener, ServerSpec), Arc<Rooms>)>,
     mut arrived: Vec<Arrived>,
-    interface: &Interface,
-    warn: &Warn,
+    means: &Means,
     web: &Arc<Web>,
     closing: &watch::Receiver<()>,
 ) -> Vec<JoinHandle<io::Result<()>>> {
@@ -93,29 +102,30 @@ fn servers(
     if let Some(watcher) = watcher.clone() {
         tokio::spawn(async move { watcher.run().await });
     }
-    let serve =
-        |(number, ((listener, server), known)): (usize, ((Listener, ServerSpec), Arc<Connections>))| {
-            let warn = Arc::clone(warn);
-            let refusals = Refusals::new(move |line| warn(line));
-            let site = Site {
-                names: names(&server),
-                gate: server.auth.map(|auth| Gate::new(auth, refusals)),
-                readonly: server.readonly,
-                interface: interface.clone(),
-                web: Arc::clone(web),
-                known,
-                followers: Followers::new(watcher.clone()),
-                closing: closing.clone(),
-            };
-            let clients = arrived.extract_if(.., |client| client.server == number).collect();
-            tokio::spawn(serve(listener, site, clients))
+    let places = places(sites.len(), means.files);
+    let serve = |(number, ((listener, server), rooms)): (usize, ((Listener, ServerSpec), Arc<Rooms>))| {
+        let warn = Arc::clone(&means.warn);
+        let refusals = Refusals::new(move |line| warn(line));
+        let site = Site {
+            names: names(&server),
+            gate: server.auth.map(|auth| Gate::new(auth, refusals)),
+            places,
+            rooms,
+            readonly: server.readonly,
+            interface: means.interface.clone(),
+            web: Arc::clone(web),
+            followers: Followers::new(watcher.clone()),
+            closing: closing.clone(),
         };
-    sites.enumerate().map(serve).collect()
+        let clients = arrived.extract_if(.., |client| client.server == number).collect();
+        tokio::spawn(serve(listener, site, clients))
+    };
+    sites.into_iter().enumerate().map(serve).collect()
 }
 
 /// What becomes of clients when another binary takes over.
 struct Partings {
-    known: Vec<Arc<Connections>>,
+    rooms: Vec<Arc<Rooms>>,
     supervisor: Supervisor,
 }
 
@@ -141,21 +151,21 @@ impl Partings {
     }
 
     fn set_hold(&self, hold: bool) {
-        self.known.iter().for_each(|known| known.set_hold(hold));
+        self.rooms.iter().for_each(|rooms| rooms.known.set_hold(hold));
     }
 
     async fn at_rest(&self, spared: impl Fn(u64) -> bool) {
-        for known in &self.known {
-            known.at_rest(&spared).await;
+        for rooms in &self.rooms {
+            rooms.known.at_rest(&spared).await;
         }
     }
 
     fn left(&self, spared: impl Fn(u64) -> bool) -> Vec<Left> {
-        let of_server = |(server, known): (usize, &Arc<Connections>)| {
+        let of_server = |(server, rooms): (usize, &Arc<Rooms>)| {
             let left = move |(connection, fd)| Left { connection, server, fd };
-            known.copies(&spared).into_iter().map(left).collect::<Vec<_>>()
+            rooms.known.copies(&spared).into_iter().map(left).collect::<Vec<_>>()
         };
-        self.known.iter().enumerate().flat_map(of_server).collect()
+        self.rooms.iter().enumerate().flat_map(of_server).collect()
     }
 }
 

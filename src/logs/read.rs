@@ -98,10 +98,12 @@ pub fn open(path: &Path) -> io::Result<(File, u64)> {
 }
 
 fn slice(file: &mut File, start: u64, count: u64) -> io::Result<String> {
+    let size = file.seek(SeekFrom::End(0))?;
     file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(count.min(size.saturating_sub(start))).unwrap_or(0));
     file.take(count).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod interrupt;
 pub mod listen;
 pub mod machine;
 pub mod mask;
+pub mod memory;
 pub mod output;
 pub mod pidfd;
 pub mod reexec;

@@ -9,8 +9,10 @@ use quick_xml::events::{BytesRef, Event};
 
 /// Elements may be nested this deep.
 const DEPTH_LIMIT: usize = 64;
-/// A document may have this many elements: enough for an answer about tens of thousands of processes.
-const ELEMENT_LIMIT: usize = 2_000_000;
+/// A call may have this many elements: enough for a multicall about thousands of processes.
+pub const CALL_ELEMENT_LIMIT: usize = 100_000;
+/// An answer may have this many elements: enough for tens of thousands of processes.
+const ANSWER_ELEMENT_LIMIT: usize = 2_000_000;
 
 /// A value of XML-RPC, as Supervisor uses it (4.3 `xmlrpc.py`).
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +50,19 @@ impl Value {
             }
             _ => None,
         }
+    }
+
+    /// Bytes that it takes in memory, about.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let inside = match self {
+            Self::Nil | Self::Int(_) | Self::Bool(_) | Self::Double(_) => 0,
+            Self::String(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Array(values) => values.iter().map(Self::size).sum(),
+            Self::Struct(members) => members.iter().map(|(name, value)| name.len() + value.size()).sum(),
+        };
+        size_of::<Self>() + inside
     }
 
     /// The text, if this is a string.
@@ -95,7 +110,7 @@ pub enum DecodeError {
 /// # Errors
 /// What makes Supervisor answer 400; and what could make a parser work without bound.
 pub fn decode_call(document: &[u8]) -> Result<Call, DecodeError> {
-    let parsed = parse(document)?;
+    let parsed = parse(document, CALL_ELEMENT_LIMIT)?;
     let method = parsed.method.filter(|name| !name.is_empty()).ok_or(DecodeError::NoMethod)?;
     Ok(Call { method, params: parsed.params.unwrap_or_default() })
 }
@@ -105,7 +120,7 @@ pub fn decode_call(document: &[u8]) -> Result<Call, DecodeError> {
 /// # Errors
 /// When it is not XML or is neither.
 pub fn decode_response(document: &[u8]) -> Result<Result<Value, (i64, String)>, DecodeError> {
-    let parsed = parse(document)?;
+    let parsed = parse(document, ANSWER_ELEMENT_LIMIT)?;
     if let Some(fault) = parsed.fault {
         return match (fault.member("faultCode"), fault.member("faultString")) {
             (Some(Value::Int(code)), Some(Value::String(text))) => Ok(Err((*code, text.clone()))),
@@ -221,7 +236,7 @@ struct Parsed {
     fault: Option<Value>,
 }
 
-fn parse(document: &[u8]) -> Result<Parsed, DecodeError> {
+fn parse(document: &[u8], element_limit: usize) -> Result<Parsed, DecodeError> {
     let text = std::str::from_utf8(document).map_err(|error| DecodeError::Syntax(error.to_string()))?;
     let mut reader = quick_xml::Reader::from_str(text.trim_start_matches('\u{feff}'));
     reader.config_mut().expand_empty_elements = true;
@@ -232,7 +247,7 @@ fn parse(document: &[u8]) -> Result<Parsed, DecodeError> {
         match reader.read_event().map_err(|error| DecodeError::Syntax(error.to_string()))? {
             Event::Start(start) => {
                 elements += 1;
-                if stack.len() >= DEPTH_LIMIT || elements > ELEMENT_LIMIT {
+                if stack.len() >= DEPTH_LIMIT || elements > element_limit {
                     return Err(DecodeError::Refused("too deep or too large"));
                 }
                 let tag = start.name().0.to_owned();
@@ -382,6 +397,7 @@ mod tests {
         assert_eq!(decode_call(b"<!DOCTYPE a [<!ENTITY b 'c'>]><m/>"), Err(DecodeError::Refused("DOCTYPE")));
         assert!(matches!(call("<params>&b;</params>"), Err(DecodeError::Refused(_))));
         assert!(matches!(call(&"<value>".repeat(100_000)), Err(DecodeError::Refused(_))));
+        assert!(matches!(call(&"<a/>".repeat(CALL_ELEMENT_LIMIT)), Err(DecodeError::Refused(_))));
         for bad in [&b""[..], b"<", b"<a>", b"<a></b>", b"\xff", b"text", b"<m/>", b"<m><methodName/></m>"] {
             assert!(decode_call(bad).is_err(), "{bad:?}");
         }

@@ -19,6 +19,8 @@ pub mod rpc;
 pub mod stream;
 pub mod talk;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub use daemon::Daemon;
@@ -44,6 +46,15 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) ->
     }
 }
 
+/// An address of this machine where nobody listens, nor will: each test has a host of its own in 127.0.0.0/8.
+pub fn free_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes()[3];
+    let host = Ipv4Addr::new(127, 1 + number % 250, high, low.max(1));
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
+}
+
 /// `Ok` if it is so; else what was seen.
 pub fn so(holds: bool, seen: impl Into<String>) -> Result<(), String> {
     if holds { Ok(()) } else { Err(seen.into()) }
@@ -57,5 +68,5 @@ pub fn skipped(why: &str) {
 
 /// A port that nobody has, at this moment.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -111,7 +111,8 @@ fn site(gate: Option<Gate>, closing: watch::Receiver<()>) -> Site {
         readonly: false,
         interface,
         web,
-        known: Arc::default(),
+        places: 256,
+        rooms: Arc::default(),
         followers,
         closing,
     }

@@ -1,11 +1,17 @@
 //! XML-RPC requests, as the daemon reads them.
 
-use supervisord::wire::xmlrpc::{Call, decode_call, decode_response, encode_call, encode_response};
+use supervisord::wire::xmlrpc::{
+    CALL_ELEMENT_LIMIT, Call, decode_call, decode_response, encode_call, encode_response,
+};
 
 /// What was read is written as a document that reads as itself. Only the first writing may change a value: `nil`, large
 /// numbers, and what XML cannot carry.
 pub fn run(bytes: &[u8]) {
     let Ok(call) = decode_call(bytes) else { return };
+    // What is written may have three times as many elements.
+    if bytes.len() > CALL_ELEMENT_LIMIT {
+        return;
+    }
     let first = again(&call);
     assert_eq!(first.params.len(), call.params.len());
     let second = again(&first);

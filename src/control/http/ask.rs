@@ -1,6 +1,5 @@
 //! A request, as handlers see it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +8,7 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 
-use super::life::Life;
+use super::room::{Part, Seat};
 use crate::control::client::Client;
 
 /// Bytes that the body of a request may have.
@@ -31,14 +30,14 @@ pub struct Ask {
     /// The head.
     pub headers: HeaderMap,
     body: Incoming,
-    /// The connection.
-    pub life: Arc<Life>,
+    /// The connection, and the room that it has.
+    pub seat: Seat,
 }
 
 impl Ask {
     /// Takes a request apart.
     #[must_use]
-    pub fn new(request: Request<Incoming>, client: Client, life: Arc<Life>) -> Self {
+    pub fn new(request: Request<Incoming>, client: Client, seat: Seat) -> Self {
         let (head, body) = request.into_parts();
         Self {
             client,
@@ -47,7 +46,7 @@ impl Ask {
             query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             body,
-            life,
+            seat,
         }
     }
 
@@ -57,22 +56,21 @@ impl Ask {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Reads the body, which must say how long it is and come in time.
+    /// Reads the body, which must say how long it is and come in time. Its part of the room is for what is made of it as well.
     ///
     /// # Errors
-    /// 411, 400, 413 or 408.
-    pub async fn body(self, limit: usize) -> Result<Bytes, StatusCode> {
+    /// 411, 400, 413, 503 or 408.
+    pub async fn body(self, limit: usize) -> Result<(Bytes, Part), StatusCode> {
         let length = self.headers.get(header::CONTENT_LENGTH).ok_or(StatusCode::LENGTH_REQUIRED)?;
         let length: u64 = text(length).and_then(|text| text.parse().ok()).ok_or(StatusCode::BAD_REQUEST)?;
-        if usize::try_from(length).map_or(true, |length| length > limit) {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        let _reading = self.life.reading();
+        let length = usize::try_from(length).ok().filter(|length| *length <= limit);
+        let part = self.seat.for_request(length.ok_or(StatusCode::PAYLOAD_TOO_LARGE)?).await?;
+        let _reading = self.seat.life.reading();
         let body = Limited::new(self.body, limit).collect();
         match tokio::time::timeout(BODY_TIMEOUT, body).await {
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
             Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
-            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Ok(body)) => Ok((body.to_bytes(), part)),
         }
     }
 }

@@ -73,7 +73,10 @@ impl Answer {
     pub fn new(body: Body, busy: Busy, socket: Socket) -> Self {
         let left: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = match body {
             Body::Whole(_) => None,
-            Body::Streamed(_) => Some(Box::pin(socket.left())),
+            Body::Streamed(_) => {
+                busy.endless();
+                Some(Box::pin(socket.left()))
+            }
         };
         Self { body, left, _busy: busy }
     }

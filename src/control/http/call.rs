@@ -6,20 +6,32 @@ use super::ask::{Ask, BODY_LIMIT};
 use super::page;
 use super::route::{Outcome, Site};
 use crate::control::client::Client;
+use crate::control::xmlrpc::document;
 use crate::wire::xmlrpc::decode_call;
+
+/// What takes no longer to read or to write than this many bytes is done in the loop.
+const QUICK: usize = 64 << 10;
 
 /// Runs the call in the body.
 ///
 /// # Errors
-/// Those of reading it, and 400 when it is no call.
+/// Those of reading it, 400 when it is no call, and 503 when there is no room for the answer.
 pub async fn answer(site: &Site, ask: Ask) -> Outcome {
-    let client = Client { connection: Some(ask.life.id), ..ask.client.clone() };
-    let body = ask.body(BODY_LIMIT).await?;
-    let call = decode_call(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
-    drop(body);
-    // A task of its own: the work goes on when the client leaves.
-    let interface = site.interface.clone();
-    let work = tokio::spawn(async move { interface.answer(&client, call).await });
-    let document = work.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(page::of("text/xml", document))
+    let seat = ask.seat.clone();
+    let client = Client { connection: Some(seat.life.id), ..ask.client.clone() };
+    let (body, request) = ask.body(BODY_LIMIT).await?;
+    let call = match body.len() {
+        ..=QUICK => decode_call(&body),
+        _ => site.rooms.beside(move || decode_call(&body)).await?,
+    };
+    let call = call.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let weight = site.interface.weight(&call);
+    let part = seat.for_answer(weight).await?;
+    let outcome = site.interface.call(&client, call).await;
+    drop(request);
+    let document = match weight {
+        ..=QUICK => document(&outcome),
+        _ => site.rooms.beside(move || document(&outcome)).await?,
+    };
+    Ok(page::of("text/xml", seat.hold(part, document).await?))
 }

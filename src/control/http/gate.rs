@@ -2,7 +2,6 @@
 //! each source of guesses waits in a lane of its own, and gives up its place to others while it does.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::auth::{self, Claim, same};
 use super::life::Life;
 use super::refusals::Refusals;
+use super::source::Source;
 use crate::api::Surface;
 use crate::config::spec::{Credentials, Password};
 
@@ -25,26 +25,6 @@ const PENALTY: Duration = Duration::from_secs(1);
 const MEMORY: Duration = Duration::from_secs(60);
 /// Sources that are remembered.
 const SOURCES: usize = 1024;
-
-/// Where guesses come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Source {
-    Uid(u32),
-    /// IPv6: a network of 64 bits, because that is what one host is given.
-    Address(IpAddr),
-}
-
-impl Source {
-    fn of(surface: Surface) -> Self {
-        match surface {
-            Surface::Unix { uid, .. } | Surface::Bus { uid, .. } => Self::Uid(uid),
-            Surface::Inet { address } => Self::Address(match address.ip().to_canonical() {
-                IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),
-                ip @ IpAddr::V4(_) => ip,
-            }),
-        }
-    }
-}
 
 /// The wrong passwords of a source; locked while one of its claims is being checked, and while it is made to wait.
 type Lane = Arc<tokio::sync::Mutex<Failures>>;
@@ -91,7 +71,7 @@ impl Gate {
         if self.0.holds_quickly(&claim) {
             return Some(claim.user);
         }
-        let _spared = life.doubtful();
+        let _spared = life.waits();
         let failures = self.0.lane(Source::of(surface))?.lock_owned().await;
         let gate = Arc::clone(&self.0);
         // A task of its own: whoever hangs up waits all the same, and so does the next claim from there.
@@ -191,7 +171,7 @@ mod tests {
     use super::*;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
 
     fn gate(password: &Password) -> Gate {
         let credentials = Credentials { username: "me".into(), password: password.clone() };
@@ -203,7 +183,7 @@ mod tests {
     }
 
     async fn admits(gate: &Gate, claim: &str, surface: Surface) -> bool {
-        let life = Connections::default().enter();
+        let life = Connections::default().enter(surface);
         let _busy = life.busy();
         let header = format!("Basic {}", STANDARD.encode(claim));
         gate.admit(Some(header.as_bytes()), surface, &life).await.is_some()

@@ -1,4 +1,5 @@
-//! A connection's input and output: half a head is given a limited time, an idle connection is not.
+//! A connection's input and output: half a head and an answer that nobody reads are given a limited time, an idle connection is
+//! not.
 
 use std::io;
 use std::pin::Pin;
@@ -13,18 +14,46 @@ use tokio::time::{Sleep, sleep};
 use super::life::Life;
 use super::socket::Socket;
 
-/// A socket whose reads fail when a head takes too long.
+/// A socket whose reads fail when a head takes too long, and whose writes fail when nothing is taken up for too long.
 pub struct Guarded {
     io: TokioIo<Socket>,
     life: Arc<Life>,
-    limit: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    limits: Limits,
+    head: Option<Pin<Box<Sleep>>>,
+    stall: Option<Pin<Box<Sleep>>>,
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A head.
+    pub head: Duration,
+    /// The next bytes of an answer.
+    pub stall: Duration,
+}
+
+impl Limits {
+    /// For everybody's patience.
+    pub const USUAL: Self = Self { head: Duration::from_secs(30), stall: Duration::from_secs(60) };
 }
 
 impl Guarded {
     /// Guards a socket.
-    pub fn new(socket: Socket, life: Arc<Life>, limit: Duration) -> Self {
-        Self { io: TokioIo::new(socket), life, limit, timer: None }
+    pub fn new(socket: Socket, life: Arc<Life>, limits: Limits) -> Self {
+        Self { io: TokioIo::new(socket), life, limits, head: None, stall: None }
+    }
+
+    /// What a write has come to, or that it has waited too long.
+    fn written(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if !self.life.wrote(written.is_ready()) {
+            self.stall = None;
+            return written;
+        }
+        expires(&mut self.stall, self.limits.stall, context).map_or(written, |late| Poll::Ready(Err(late)))
     }
 }
 
@@ -40,16 +69,22 @@ impl Read for Guarded {
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         let head = self.life.read(read.is_ready());
         if !head {
-            self.timer = None;
+            self.head = None;
             return read;
         }
-        let limit = self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        if timer.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        read
+        let limit = self.limits.head;
+        expires(&mut self.head, limit, context).map_or(read, |late| Poll::Ready(Err(late)))
     }
+}
+
+/// Whether the time is over, which begins now if it has not begun.
+fn expires(
+    timer: &mut Option<Pin<Box<Sleep>>>,
+    limit: Duration,
+    context: &mut Context<'_>,
+) -> Option<io::Error> {
+    let timer = timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+    timer.as_mut().poll(context).is_ready().then(|| io::ErrorKind::TimedOut.into())
 }
 
 impl Write for Guarded {
@@ -59,8 +94,7 @@ impl Write for Guarded {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.life.wrote(written.is_ready());
-        written
+        self.written(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -85,7 +119,6 @@ impl Write for Guarded {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(context, slices);
-        self.life.wrote(written.is_ready());
-        written
+        self.written(context, written)
     }
 }

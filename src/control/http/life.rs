@@ -1,5 +1,6 @@
 //! What is known of connections, so that those who keep a place for nothing make room.
 
+use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -10,6 +11,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 use super::socket::Socket;
+use super::source::Source;
+use crate::api::Surface;
 
 /// How long a head may take to come when others wait for the place.
 const HEAD_PATIENCE: Duration = Duration::from_millis(100);
@@ -27,12 +30,14 @@ enum Phase {
     Head(Instant),
     /// The body of a request is being read, since then.
     Body(Instant),
-    /// A password is being checked that was not known to be right, since then.
-    Doubtful(Instant),
+    /// Who asks is being found out, or room for the answer is waited for, since then.
+    Waits(Instant),
     /// A request is being answered.
     Busy,
     /// The answer is complete, and on its way.
     Sending,
+    /// The connection has ended.
+    Gone,
 }
 
 #[derive(Debug)]
@@ -40,6 +45,8 @@ struct State {
     phase: Phase,
     /// The client takes up nothing, since then.
     stalled: Option<Instant>,
+    /// The answer may take as long as the client likes: it is made as it is read.
+    endless: bool,
     /// Nothing ever came.
     silent: bool,
     /// Whoever reads on when it is not held any more.
@@ -58,6 +65,7 @@ impl State {
 pub struct Life {
     /// Its number, which no other connection has.
     pub id: u64,
+    from: Source,
     state: Mutex<State>,
     socket: OnceLock<Socket>,
     hold: watch::Receiver<bool>,
@@ -74,7 +82,20 @@ impl Life {
     #[must_use]
     pub fn is_expendable(&self) -> bool {
         let state = self.state();
-        state.stalled.is_some() || matches!(state.phase, Phase::Head(_) | Phase::Body(_) | Phase::Doubtful(_))
+        state.stalled.is_some() || matches!(state.phase, Phase::Head(_) | Phase::Body(_) | Phase::Waits(_))
+    }
+
+    /// The connection has ended.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.state().phase == Phase::Gone
+    }
+
+    fn turn(&self, phase: Phase) {
+        let mut state = self.state();
+        if state.phase != Phase::Gone {
+            state.phase = phase;
+        }
     }
 
     /// Over which socket it goes.
@@ -86,23 +107,23 @@ impl Life {
     /// A request is there; it is being answered until what is returned is dropped.
     #[must_use]
     pub fn busy(self: &Arc<Self>) -> Busy {
-        let mut state = self.state();
-        (state.phase, state.silent) = (Phase::Busy, false);
-        drop(state);
+        self.turn(Phase::Busy);
+        self.state().silent = false;
         Busy(Arc::clone(self))
     }
 
     /// The body of the request is being read, until what is returned is dropped.
     #[must_use]
     pub fn reading(self: &Arc<Self>) -> Spared {
-        self.state().phase = Phase::Body(Instant::now());
+        self.turn(Phase::Body(Instant::now()));
         Spared(Arc::clone(self))
     }
 
-    /// Who asks is being found out, until what is returned is dropped.
+    /// Nothing is done yet: who asks is being found out, or there is no room for the answer, until what is returned is
+    /// dropped.
     #[must_use]
-    pub fn doubtful(self: &Arc<Self>) -> Spared {
-        self.state().phase = Phase::Doubtful(Instant::now());
+    pub fn waits(self: &Arc<Self>) -> Spared {
+        self.turn(Phase::Waits(Instant::now()));
         Spared(Arc::clone(self))
     }
 
@@ -135,10 +156,11 @@ impl Life {
         matches!(state.phase, Phase::Head(_))
     }
 
-    /// The client takes up what is written, or does not.
-    pub(super) fn wrote(&self, something: bool) {
+    /// The client takes up what is written, or does not; whether it has a limited time for that.
+    pub(super) fn wrote(&self, something: bool) -> bool {
         let mut state = self.state();
         state.stalled = if something { None } else { state.stalled.or_else(|| Some(Instant::now())) };
+        !something && !state.endless
     }
 
     /// Everything is written.
@@ -154,9 +176,16 @@ impl Life {
 #[derive(Debug)]
 pub struct Busy(Arc<Life>);
 
+impl Busy {
+    /// The answer is made as it is read, and whoever pauses may go on.
+    pub(super) fn endless(&self) {
+        self.0.state().endless = true;
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.state().phase = Phase::Sending;
+        self.0.turn(Phase::Sending);
     }
 }
 
@@ -166,7 +195,7 @@ pub struct Spared(Arc<Life>);
 
 impl Drop for Spared {
     fn drop(&mut self) {
-        self.0.state().phase = Phase::Busy;
+        self.0.turn(Phase::Busy);
     }
 }
 
@@ -193,17 +222,18 @@ impl Connections {
     }
 
     /// Enters a connection.
-    pub fn enter(&self) -> Arc<Life> {
-        self.enter_as(NEXT.fetch_add(1, Ordering::Relaxed))
+    pub fn enter(&self, surface: Surface) -> Arc<Life> {
+        self.enter_as(NEXT.fetch_add(1, Ordering::Relaxed), surface)
     }
 
     /// Enters a connection that has a number already.
-    pub fn enter_as(&self, id: u64) -> Arc<Life> {
+    pub fn enter_as(&self, id: u64, surface: Surface) -> Arc<Life> {
         NEXT.fetch_max(id.saturating_add(1), Ordering::Relaxed);
-        let state = State { phase: Phase::Head(Instant::now()), stalled: None, silent: true, held: None };
+        let phase = Phase::Head(Instant::now());
         let life = Arc::new(Life {
             id,
-            state: Mutex::new(state),
+            from: Source::nearest(surface),
+            state: Mutex::new(State { phase, stalled: None, endless: false, silent: true, held: None }),
             socket: OnceLock::new(),
             hold: self.hold.subscribe(),
             leave: Notify::new(),
@@ -240,27 +270,31 @@ impl Connections {
         resting.filter_map(|life| Some((life.id, life.copy()?))).collect()
     }
 
-    /// Forgets a connection.
+    /// Forgets a connection that has ended.
     pub fn leave(&self, life: &Life) {
+        life.state().phase = Phase::Gone;
         self.lives().retain(|known| known.id != life.id);
     }
 
     /// Asks the connection that can best be spared to leave, the longest first: one that is idle, one that guesses
-    /// passwords, one that has sent no head, one that does not read its answer, one that does not send its body. So those
-    /// who only connect keep nobody out.
+    /// passwords or waits for room, one that has sent no head, one that does not read its answer, one that does not send its
+    /// body. So those who only connect keep nobody out. A crowd from one place is given no time for its heads.
     pub fn make_room(&self) {
         let now = Instant::now();
         let lives = self.lives();
+        let crowd = crowd(&lives);
         let rank = |life: &Life| {
             let state = life.state();
+            let head_patience = if Some(life.from) == crowd { Duration::ZERO } else { HEAD_PATIENCE };
             let waits = |since: Instant, patience| (now - since >= patience).then_some(since);
             let stalled = || Some((3, waits(state.stalled?, PATIENCE)?));
             match state.phase {
                 Phase::Idle(since) => Some((0, since)),
-                Phase::Doubtful(since) => Some((1, since)),
-                Phase::Head(since) => Some((2, waits(since, HEAD_PATIENCE)?)),
+                Phase::Waits(since) => Some((1, since)),
+                Phase::Head(since) => Some((2, waits(since, head_patience)?)),
                 Phase::Body(since) => Some((4, waits(since, PATIENCE)?)),
                 Phase::Busy | Phase::Sending => stalled(),
+                Phase::Gone => None,
             }
         };
         let ranked = lives.iter().filter_map(|life| Some((rank(life)?, life)));
@@ -269,18 +303,49 @@ impl Connections {
         }
     }
 
-    /// Resolves when no answer is being made or sent.
+    /// Asks all those to leave who take up room and neither send nor read.
+    pub fn make_way(&self) {
+        let stuck = |state: &State| {
+            let body = if let Phase::Body(since) = state.phase { Some(since) } else { None };
+            state.stalled.or(body).is_some_and(|since| since.elapsed() >= PATIENCE)
+        };
+        for life in self.lives().iter().filter(|life| stuck(&life.state())) {
+            life.leave.notify_one();
+        }
+    }
+
+    /// Resolves when nobody is left who is being answered and reads the answer, or whose request has just come.
     pub async fn settled(&self) {
-        let busy = |life: &Arc<Life>| matches!(life.state().phase, Phase::Busy | Phase::Sending);
-        while self.lives().iter().any(busy) {
+        let waits = |life: &Arc<Life>| {
+            let state = life.state();
+            match state.phase {
+                Phase::Idle(_) | Phase::Waits(_) | Phase::Gone => false,
+                Phase::Head(since) | Phase::Body(since) => since.elapsed() < HEAD_PATIENCE,
+                Phase::Busy | Phase::Sending => state.stalled.is_none_or(|since| since.elapsed() < PATIENCE),
+            }
+        };
+        while self.lives().iter().any(waits) {
             sleep(GLANCE).await;
         }
     }
 }
 
+/// Where at least half of the connections come from.
+fn crowd(lives: &[Arc<Life>]) -> Option<Source> {
+    let mut counts: HashMap<Source, usize> = HashMap::new();
+    for life in lives {
+        *counts.entry(life.from).or_default() += 1;
+    }
+    counts.into_iter().find(|(_, count)| *count > 1 && 2 * count >= lives.len()).map(|(from, _)| from)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn from(pid: i32) -> Surface {
+        Surface::Unix { pid: Some(pid), uid: 0, gid: 0 }
+    }
 
     fn leaves(life: &Life) -> bool {
         let mut told = Box::pin(life.leave.notified());
@@ -291,7 +356,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn those_who_can_best_be_spared_make_room() {
         let connections = Connections::default();
-        let [idle, silent, deaf, slow, busy, guesser] = [(); 6].map(|()| connections.enter());
+        let [idle, silent, deaf, slow, busy, guesser] =
+            [1, 2, 3, 4, 5, 6].map(|pid| connections.enter(from(pid)));
         let all = [&idle, &silent, &deaf, &slow, &busy, &guesser];
         let spared = |expected: Option<&Arc<Life>>| {
             connections.make_room();
@@ -305,7 +371,7 @@ mod tests {
         drop(idle.busy());
         spared(None);
         idle.flushed();
-        let _doubt = guesser.doubtful();
+        let _doubt = guesser.waits();
         spared(Some(&idle));
         spared(Some(&guesser));
         tokio::time::advance(HEAD_PATIENCE).await;
@@ -320,9 +386,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_crowd_from_one_place_makes_room_at_once() {
+        let connections = Connections::default();
+        let other = connections.enter(from(1));
+        let many = [(); 3].map(|()| connections.enter(from(2)));
+        connections.make_room();
+        assert!(leaves(&many[0]) && !leaves(&other));
+        many.iter().for_each(|life| connections.leave(life));
+        connections.make_room();
+        assert!(many[0].is_gone() && !leaves(&other));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_answer_is_awaited_until_it_is_written() {
         let connections = Connections::default();
-        let life = connections.enter();
+        let life = connections.enter(from(1));
         let answer = life.busy();
         assert!(tokio::time::timeout(PATIENCE, connections.settled()).await.is_err());
         drop(answer);

@@ -1,7 +1,7 @@
 //! HTTP/1.1 on the control sockets.
 //!
-//! *May import:* api, wire, runtime::handle, config::spec, control::xmlrpc. *Invariants:* connections, heads, bodies and the
-//! time that they take are bounded; idle connections live on until their place is needed, because clients keep theirs for
+//! *May import:* api, wire, runtime::handle, config::spec, control::xmlrpc. *Invariants:* connections, the memory and the time
+//! that they take are bounded (`room.rs`); idle connections live on until their place is needed, because clients keep theirs for
 //! days. *Tested:* beside each file; `tests.rs` drives a server with raw bytes.
 
 pub mod ask;
@@ -17,8 +17,10 @@ pub mod origin;
 pub mod page;
 pub mod passed;
 pub mod refusals;
+pub mod room;
 pub mod route;
 pub mod socket;
+pub mod source;
 pub mod tail;
 #[cfg(test)]
 mod tests;
@@ -35,24 +37,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use self::body::Answer;
-use self::guard::Guarded;
-use self::life::{Connections, Life, until};
+use self::guard::{Guarded, Limits};
+use self::life::{Life, until};
 use self::route::Site;
 use self::socket::{Ear, Socket};
 use crate::api::Surface;
 use crate::config::spec::ServerAddress;
 use crate::runtime::handle::Arrived;
 
-/// Connections that a listener has at a time.
+/// Connections that a listener has at a time, at most.
 const CONNECTION_LIMIT: usize = 256;
 /// Bytes that the head of a request may have.
 const HEAD_LIMIT: usize = 16 * 1024;
-/// How long a head may take to come.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection that has to leave may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long the last answers may take when the server closes.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long the last answers may take when the server closes: nobody waits for clients that do not read theirs.
+const GRACE: Duration = Duration::from_secs(10);
 /// How long to wait when there are no descriptors left, or no connection is idle.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -87,28 +87,31 @@ impl Listener {
     }
 }
 
+/// How many connections each of several listeners may have, where so many files can be open: half of them are for the programs.
+#[must_use]
+pub fn places(listeners: usize, files: u64) -> usize {
+    let share = usize::try_from(files).unwrap_or(usize::MAX) / 2 / listeners.max(1);
+    share.clamp(8, CONNECTION_LIMIT)
+}
+
 /// Serves a control socket, until the site closes; answers under way are still given.
 ///
 /// # Errors
 /// When the socket cannot be registered with the loop.
 pub async fn serve(listener: Listener, site: Site, arrived: Vec<Arrived>) -> io::Result<()> {
-    serve_within(listener, site, arrived, HEAD_TIMEOUT).await
+    serve_within(listener, site, arrived, Limits::USUAL).await
 }
 
 async fn serve_within(
     listener: Listener,
     site: Site,
     arrived: Vec<Arrived>,
-    head_timeout: Duration,
+    limits: Limits,
 ) -> io::Result<()> {
     let ear = Ear::new(listener)?;
     let mut closing = site.closing.clone();
-    let door = Door {
-        known: Arc::clone(&site.known),
-        site: Arc::new(site),
-        places: Arc::new(Semaphore::new(CONNECTION_LIMIT)),
-        head_timeout,
-    };
+    let places = Arc::new(Semaphore::new(site.places));
+    let door = Door { site: Arc::new(site), places, limits };
     for client in arrived {
         door.welcome(&ear, client).await;
     }
@@ -116,22 +119,22 @@ async fn serve_within(
         () = door.keep(&ear) => {}
         _ = closing.changed() => {}
     }
+    door.let_in_the_last(&ear).await;
     drop(ear);
-    let _ = timeout(GRACE, door.known.settled()).await;
+    let _ = timeout(GRACE, door.site.rooms.known.settled()).await;
     Ok(())
 }
 
 struct Door {
     site: Arc<Site>,
     places: Arc<Semaphore>,
-    known: Arc<Connections>,
-    head_timeout: Duration,
+    limits: Limits,
 }
 
 impl Door {
     /// Lets clients in.
     async fn keep(&self, ear: &Ear) {
-        let (mut hold, mut held) = (self.known.hold(), self.known.hold());
+        let (mut hold, mut held) = (self.site.rooms.known.hold(), self.site.rooms.known.hold());
         loop {
             until(&mut hold, false).await;
             tokio::select! {
@@ -151,27 +154,40 @@ impl Door {
         // One that cannot be adopted sees its connection end.
         let Ok((socket, surface)) = ear.adopt(fd) else { return };
         let Some((answer, given)) = waits else { return self.let_in(socket, surface).await };
-        let (known, site) = (Arc::clone(&self.known), Arc::clone(&self.site));
-        let life = known.enter_as(connection);
+        let site = Arc::clone(&self.site);
+        let life = site.rooms.known.enter_as(connection, surface);
         life.goes_over(socket.clone());
         let busy = life.busy();
         tokio::spawn(async move {
             late::answer(&site.interface, connection, answer, given, socket).await;
             drop(busy);
-            known.leave(&life);
+            site.rooms.known.leave(&life);
         });
     }
 
     /// Serves a connection in a task of its own, when there is a place for it.
     async fn let_in(&self, socket: Socket, surface: Surface) {
-        let Some(place) = self.place().await else { return };
-        let (site, known) = (Arc::clone(&self.site), Arc::clone(&self.known));
-        let head_timeout = self.head_timeout;
+        if let Some(place) = self.place().await {
+            self.serve(socket, surface, place);
+        }
+    }
+
+    /// Whoever has connected already is told that it is too late, as far as there is place.
+    async fn let_in_the_last(&self, ear: &Ear) {
+        while let Ok(Ok((socket, surface))) = timeout(Duration::ZERO, ear.accept()).await {
+            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
+            self.serve(socket, surface, place);
+        }
+    }
+
+    fn serve(&self, socket: Socket, surface: Surface, place: OwnedSemaphorePermit) {
+        let (site, limits) = (Arc::clone(&self.site), self.limits);
         // At once, so that it is known when somebody looks who is there.
-        let life = known.enter();
+        let life = site.rooms.known.enter(surface);
         life.goes_over(socket.clone());
         tokio::spawn(async move {
-            connection(socket, surface, site, &known, life, head_timeout).await;
+            connection(socket, surface, &site, &life, limits).await;
+            site.rooms.known.leave(&life);
             drop(place);
         });
     }
@@ -181,7 +197,7 @@ impl Door {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return Some(place);
             }
-            self.known.make_room();
+            self.site.rooms.known.make_room();
             match timeout(PAUSE, Arc::clone(&self.places).acquire_owned()).await {
                 Ok(place) => return place.ok(),
                 Err(_) => continue,
@@ -190,23 +206,16 @@ impl Door {
     }
 }
 
-async fn connection(
-    socket: Socket,
-    surface: Surface,
-    site: Arc<Site>,
-    known: &Connections,
-    life: Arc<Life>,
-    head_timeout: Duration,
-) {
+async fn connection(socket: Socket, surface: Surface, site: &Arc<Site>, life: &Arc<Life>, limits: Limits) {
     let service = service_fn(|request| {
-        let (site, life, socket) = (Arc::clone(&site), Arc::clone(&life), socket.clone());
+        let (site, life, socket) = (Arc::clone(site), Arc::clone(life), socket.clone());
         let busy = life.busy();
         async move {
             let response = route::answer(&site, request, surface, life).await;
             Ok::<_, std::convert::Infallible>(response.map(|body| Answer::new(body, busy, socket)))
         }
     });
-    let io = Guarded::new(socket.clone(), Arc::clone(&life), head_timeout);
+    let io = Guarded::new(socket.clone(), Arc::clone(life), limits);
     let mut connection = pin!(http1::Builder::new().max_buf_size(HEAD_LIMIT).serve_connection(io, service));
     // How a connection ends is the client's affair.
     tokio::select! {
@@ -218,5 +227,4 @@ async fn connection(
             }
         }
     }
-    known.leave(&life);
 }

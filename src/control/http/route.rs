@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use super::ask::Ask;
 use super::body::Body;
 use super::gate::Gate;
-use super::life::{Connections, Life, until};
+use super::life::{Life, until};
 use super::origin::{self, Names};
+use super::room::{Rooms, Seat};
 use super::tail::{self, Followers};
 use super::{call, page};
 use crate::api::{Asker, Surface, VERSION};
@@ -27,14 +28,16 @@ pub struct Site {
     pub gate: Option<Gate>,
     /// By which names it is called.
     pub names: Names,
+    /// How many connections it may have.
+    pub places: usize,
+    /// The connections, and the memory that they may take.
+    pub rooms: Arc<Rooms>,
     /// Nothing may be changed through this listener.
     pub readonly: bool,
     /// XML-RPC, and the supervisor.
     pub interface: Interface,
     /// The pages.
     pub web: Arc<Web>,
-    /// Who is connected.
-    pub known: Arc<Connections>,
     /// Clients that follow logs.
     pub followers: Followers,
     /// The server closes when the other end is dropped; streams have to end then.
@@ -45,7 +48,7 @@ impl Site {
     /// Tells streams when to end.
     #[must_use]
     pub fn ending(&self) -> Ending {
-        Ending { closing: self.closing.clone(), hold: self.known.hold() }
+        Ending { closing: self.closing.clone(), hold: self.rooms.known.hold() }
     }
 }
 
@@ -138,7 +141,7 @@ routes! {
 
 /// Answers a request that came over a surface.
 pub async fn answer(
-    site: &Site,
+    site: &Arc<Site>,
     request: Request<Incoming>,
     surface: Surface,
     life: Arc<Life>,
@@ -150,7 +153,7 @@ pub async fn answer(
     response
 }
 
-async fn route(site: &Site, request: Request<Incoming>, surface: Surface, life: Arc<Life>) -> Outcome {
+async fn route(site: &Arc<Site>, request: Request<Incoming>, surface: Surface, life: Arc<Life>) -> Outcome {
     let headers = request.headers();
     let user = match &site.gate {
         None => None,
@@ -165,10 +168,19 @@ async fn route(site: &Site, request: Request<Incoming>, surface: Surface, life: 
         return Ok(page::explained(StatusCode::FORBIDDEN, objection));
     }
     let client = Client { asker: Asker { surface, user }, readonly: site.readonly, connection: None };
-    let ask = Ask::new(request, client, life);
+    let seat = Seat { life, rooms: Arc::clone(&site.rooms) };
+    let ask = Ask::new(request, client, seat.clone());
     let found = ROUTES.iter().find(|route| route.place.covers(&ask.path)).ok_or(StatusCode::NOT_FOUND)?;
     if !found.methods.contains(&ask.method) {
         return Err(found.otherwise);
     }
-    (found.handler)(site, ask).await
+    let call = seat.for_call().await?;
+    let site = Arc::clone(site);
+    // A task of its own: the work goes on when the client leaves, and so does the count of the room that it takes.
+    let work = tokio::spawn(async move {
+        let outcome = (found.handler)(&site, ask).await;
+        drop(call);
+        outcome
+    });
+    work.await.unwrap_or(Err(StatusCode::INTERNAL_SERVER_ERROR))
 }

@@ -10,13 +10,14 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::watch;
 
 use super::gate::Gate;
-use super::life::Connections;
+use super::guard::Limits;
 use super::origin::Names;
 use super::refusals::Refusals;
+use super::room::{Rooms, Seat};
 use super::route::Site;
 use super::tail::Followers;
-use super::{Listener, serve_within};
-use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState};
+use super::{CONNECTION_LIMIT, Listener, places, serve_within};
+use crate::api::{Fault, FaultCode, Now, Reply, Request, SupervisorState, Surface};
 use crate::config::spec::{Credentials, Password};
 use crate::control::web::serve::Web;
 use crate::control::xmlrpc::Interface;
@@ -25,6 +26,7 @@ use crate::runtime::handle::{About, Arrived, Desk, Findings, Standing, Superviso
 use crate::wire::xmlrpc::{Call, Value, decode_response, encode_call};
 
 const HEAD_TIMEOUT: Duration = Duration::from_millis(300);
+const LIMITS: Limits = Limits { head: HEAD_TIMEOUT, stall: HEAD_TIMEOUT };
 
 /// A desk that knows no process, and does whatever else it is told.
 async fn desk(mut desk: Desk, shutting_down: bool) {
@@ -44,7 +46,7 @@ async fn desk(mut desk: Desk, shutting_down: bool) {
 
 struct Server {
     path: PathBuf,
-    known: Arc<Connections>,
+    rooms: Arc<Rooms>,
     _dir: tempfile::TempDir,
     _close: watch::Sender<()>,
 }
@@ -55,9 +57,9 @@ async fn start(auth: Option<Credentials>, enabled: bool, shutting_down: bool) ->
     let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let (close, closing) = watch::channel(());
     let site = Site { closing, ..site(auth, enabled, shutting_down, None) };
-    let known = Arc::clone(&site.known);
-    tokio::spawn(serve_within(listener, site, Vec::new(), HEAD_TIMEOUT));
-    Server { path, known, _dir: dir, _close: close }
+    let rooms = Arc::clone(&site.rooms);
+    tokio::spawn(serve_within(listener, site, Vec::new(), LIMITS));
+    Server { path, rooms, _dir: dir, _close: close }
 }
 
 fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: Option<PathBuf>) -> Site {
@@ -72,10 +74,11 @@ fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: 
     Site {
         gate: auth.map(|auth| Gate::new(auth, Refusals::new(|_| ()))),
         names: Names::none(),
+        places: CONNECTION_LIMIT,
+        rooms: Arc::default(),
         readonly: false,
         interface: Interface { supervisor, enabled },
         web,
-        known: Arc::default(),
         followers,
         closing,
     }
@@ -261,7 +264,7 @@ async fn followers_that_leave_are_noticed_and_too_many_are_refused() {
     let address = tcp.local_addr().unwrap();
     for listener in [unix, Listener::Inet(tcp)] {
         let site = Site { closing: closing.clone(), ..site(None, true, false, Some(log.clone())) };
-        tokio::spawn(serve_within(listener, site, Vec::new(), HEAD_TIMEOUT));
+        tokio::spawn(serve_within(listener, site, Vec::new(), LIMITS));
     }
     followers_come_and_go(path).await;
     followers_come_and_go(address).await;
@@ -276,22 +279,22 @@ async fn what_is_held_is_begun_later_or_by_another() {
     let mut kept = UnixStream::connect(&server.path).await.unwrap();
     assert_eq!(ask(&mut kept, &call).await.0, 200);
     let silent = UnixStream::connect(&server.path).await.unwrap();
-    while server.known.copies(|_| false).len() < 2 {
+    while server.rooms.known.copies(|_| false).len() < 2 {
         tokio::task::yield_now().await;
     }
-    server.known.set_hold(true);
+    server.rooms.known.set_hold(true);
     kept.write_all(call.as_bytes()).await.unwrap();
     let mut waiting = UnixStream::connect(&server.path).await.unwrap();
     waiting.write_all(call.as_bytes()).await.unwrap();
-    server.known.at_rest(|_| false).await;
-    let copies = server.known.copies(|_| false);
+    server.rooms.known.at_rest(|_| false).await;
+    let copies = server.rooms.known.copies(|_| false);
     assert_eq!(copies.len(), 2);
     // Nothing was read: another binary would find the request where it is.
     let available = |fd: &std::os::fd::OwnedFd| rustix::io::ioctl_fionread(fd).unwrap();
     let mut found: Vec<u64> = copies.iter().map(|(_, fd)| available(fd)).collect();
     found.sort_unstable();
     assert_eq!(found, [0, u64::try_from(call.len()).unwrap()]);
-    server.known.set_hold(false);
+    server.rooms.known.set_hold(false);
     assert_eq!(ask(&mut kept, "").await.0, 200);
     assert_eq!(ask(&mut waiting, "").await.0, 200);
     drop(silent);
@@ -316,11 +319,46 @@ async fn clients_arrive_with_what_they_wait_for() {
         Arrived { connection: 700, server: 0, fd: idle, waits: None },
         Arrived { connection: 701, server: 0, fd: busy, waits: Some((told, Some("a:*".into()))) },
     ];
-    tokio::spawn(serve_within(listener, site, arrived, HEAD_TIMEOUT));
+    tokio::spawn(serve_within(listener, site, arrived, LIMITS));
     let call = post(&encode_call(&Call { method: "supervisor.getPID".into(), params: vec![] }));
     assert_eq!(ask(&mut asks, &call).await.0, 200);
     tell.send(Err(Fault::new(FaultCode::BadName, "a"))).unwrap();
     let (status, head, body) = ask(&mut waits, "").await;
     assert!(status == 200 && head.contains("connection: close"), "{head}");
     assert_eq!(decode_response(body.as_bytes()).unwrap(), Err((10, "BAD_NAME: a:*".to_owned())));
+}
+
+#[test]
+fn listeners_share_half_of_the_files() {
+    for (listeners, files, each) in
+        [(1, 1024, 256), (2, 1024, 256), (4, 1024, 128), (1, 100, 50), (0, 1024, 256), (9, 64, 8)]
+    {
+        assert_eq!(places(listeners, files), each, "{listeners} {files}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, log) = (dir.path().join("s"), dir.path().join("log"));
+    std::fs::write(&log, "x".repeat(8 << 20)).unwrap();
+    let listener = Listener::Unix(std::os::unix::net::UnixListener::bind(&path).unwrap());
+    let (_close, closing) = watch::channel(());
+    let site = Site { closing, ..site(None, true, false, Some(log)) };
+    let rooms = Arc::clone(&site.rooms);
+    tokio::spawn(serve_within(listener, site, Vec::new(), LIMITS));
+    let document = encode_call(&Call {
+        method: "supervisor.readLog".into(),
+        params: vec![Value::Int(0), Value::Int(0)],
+    });
+    let mut deaf = UnixStream::connect(&path).await.unwrap();
+    deaf.write_all(post(&document).as_bytes()).await.unwrap();
+    deaf.readable().await.unwrap();
+    // All the room there is can only be had when the answer has been given up.
+    let surface = Surface::Unix { pid: None, uid: 0, gid: 0 };
+    let mine = Seat { life: rooms.known.enter(surface), rooms };
+    drop(mine.for_answer(usize::MAX).await.unwrap());
+    let mut read = Vec::new();
+    let ended = deaf.read_to_end(&mut read).await;
+    assert!(read.len() < 8 << 20, "{ended:?} after {}", read.len());
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::json;
@@ -25,12 +26,15 @@ use crate::control::client::Client;
 use crate::control::http::ask::Ask;
 use crate::control::http::body::{Body, Feed, streamed};
 use crate::control::http::page::of;
+use crate::control::http::room::Seat;
 use crate::control::http::route::{Ending, Outcome, Site};
 use crate::logs::read;
 use crate::runtime::handle::Supervisor;
 
 /// Bytes that a form may have.
 const FORM_LIMIT: usize = 64 * 1024;
+/// Bytes that a process takes while the page is made.
+const A_PROCESS: usize = 8 * 1024;
 /// How long nothing may be said on a stream of events: proxies and browsers give up on what is silent.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a page may take to read what it is sent.
@@ -93,16 +97,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 /// `/`, `/index.html`: the processes; with `action=` something is done, or asked first.
 ///
 /// # Errors
-/// Those of a request that cannot be read; 400 for an action that does not exist; 403 where nothing may be changed.
+/// Those of a request that cannot be read; 400 for an action that does not exist; 403 where nothing may be changed; 503 when
+/// there is no room for the page.
 pub async fn index(site: &Site, ask: Ask) -> Outcome {
     let (posted, client) = (ask.method == Method::POST, ask.client.clone());
     let as_json = ask.header(&header::ACCEPT).is_some_and(|kinds| kinds.contains("application/json"));
     let query = ask.query.clone();
-    let body = if posted { ask.body(FORM_LIMIT).await? } else { Default::default() };
-    let form = Form::read(&query, &body);
+    let seat = ask.seat.clone();
+    let form = form(ask, &query).await?;
     let web = &site.web;
     match Action::read(&form).map_err(|_| StatusCode::BAD_REQUEST)? {
-        None => programs(web, &client, &form).await,
+        None => programs(site, &seat, &client, &form).await,
         Some(Action::Refresh) => Ok(act(web, &client, Action::Refresh, &form, as_json).await),
         Some(_) if client.readonly => Err(StatusCode::FORBIDDEN),
         Some(action) if !posted => Ok(html(confirm::page(&web.around(&client, None), &action))),
@@ -118,13 +123,8 @@ pub async fn index(site: &Site, ask: Ask) -> Outcome {
 }
 
 async fn act(web: &Arc<Web>, client: &Client, action: Action, form: &Form, as_json: bool) -> Response<Body> {
-    let (owner, asker) = (Arc::clone(web), client.asker.clone());
     let whom = if let Action::Named(_, name) = &action { Some(name.clone()) } else { None };
-    // A task of its own: the work goes on when the client leaves.
-    let work = tokio::spawn(async move { action::perform(&owner.supervisor, &asker, action).await });
-    let Ok(outcome) = work.await else {
-        return with_status(StatusCode::INTERNAL_SERVER_ERROR, told(false, "ERROR: it could not be done"));
-    };
+    let outcome = action::perform(&web.supervisor, &client.asker, action).await;
     if as_json {
         return told(outcome.ok, &outcome.message);
     }
@@ -138,7 +138,18 @@ async fn act(web: &Arc<Web>, client: &Client, action: Action, form: &Form, as_js
     response
 }
 
-async fn programs(web: &Arc<Web>, client: &Client, form: &Form) -> Outcome {
+/// The fields of a request, whose body is read if it is a POST.
+async fn form(ask: Ask, query: &str) -> Result<Form, StatusCode> {
+    if ask.method != Method::POST {
+        return Ok(Form::read(query, b""));
+    }
+    let (body, _part) = ask.body(FORM_LIMIT).await?;
+    Ok(Form::read(query, &body))
+}
+
+async fn programs(site: &Site, seat: &Seat, client: &Client, form: &Form) -> Outcome {
+    let web = &site.web;
+    let part = seat.for_answer(web.supervisor.configs().len().saturating_mul(A_PROCESS)).await?;
     let all = match web.supervisor.call(&client.asker, Request::AllDetails).await {
         Ok(Reply::AllDetails(all)) => all,
         _ => return Err(StatusCode::SERVICE_UNAVAILABLE),
@@ -146,7 +157,9 @@ async fn programs(web: &Arc<Web>, client: &Client, form: &Form) -> Outcome {
     let rows = live::rows(&all, web.supervisor.now(), &web.live.rates());
     let filter = Filter::new(form.get("q"), form.get("show"));
     let around = web.around(client, form.get("message"));
-    Ok(html(status::page(&around, &rows, &filter, &oddities(&web.supervisor))))
+    let oddities = oddities(&web.supervisor);
+    let page = site.rooms.beside(move || status::page(&around, &rows, &filter, &oddities)).await?;
+    Ok(html(seat.hold(part, page).await?))
 }
 
 fn oddities(supervisor: &Supervisor) -> Vec<Oddity> {
@@ -168,8 +181,8 @@ fn oddities(supervisor: &Supervisor) -> Vec<Oddity> {
 /// Those of a request that cannot be read.
 pub async fn tail(site: &Site, ask: Ask) -> Outcome {
     let (web, client, query) = (&site.web, ask.client.clone(), ask.query.clone());
-    let body = if ask.method == Method::POST { ask.body(FORM_LIMIT).await? } else { Default::default() };
-    let form = Form::read(&query, &body);
+    let seat = ask.seat.clone();
+    let form = form(ask, &query).await?;
     let around = web.around(&client, form.get("message"));
     let Some(name) = form.get("processname") else {
         let title = program::title("None");
@@ -186,9 +199,17 @@ pub async fn tail(site: &Site, ask: Ask) -> Outcome {
         Some("stderr") => Output::Stderr,
         _ => Output::Stdout,
     };
-    let log = log_of(web, &details, output, program::limit(form.get("limit"))).await;
+    let limit = program::limit(form.get("limit"));
+    let part = seat.for_answer(weight(limit)).await?;
+    let log = log_of(web, &details, output, limit).await;
     let row = Row::new(&details, web.supervisor.now(), &web.live.rates());
-    Ok(html(program::page(&around, &details, &row, output, &log)))
+    let page = site.rooms.beside(move || program::page(&around, &details, &row, output, &log)).await?;
+    Ok(html(seat.hold(part, page).await?))
+}
+
+/// Bytes that a page with so much of a log takes while it is made: a byte may become six.
+fn weight(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX).saturating_mul(12)
 }
 
 async fn details(web: &Web, client: &Client, name: &str) -> Result<ProcessDetails, Fault> {
@@ -229,11 +250,12 @@ async fn log_of(web: &Web, details: &ProcessDetails, output: Output, limit: u64)
 /// `/mainlog.html`
 ///
 /// # Errors
-/// None.
+/// 503 when there is no room for the page.
 pub async fn main_log(site: &Site, ask: Ask) -> Outcome {
     let web = &site.web;
     let form = Form::read(&ask.query, b"");
-    let limit = program::limit(form.get("limit"));
+    let (seat, limit) = (ask.seat, program::limit(form.get("limit")));
+    let part = seat.for_answer(weight(limit)).await?;
     let logfile = web.supervisor.about().logfile.clone();
     let shown = logfile.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let tail = web.tail(logfile, limit).await.map_err(|fault| match fault.code {
@@ -248,7 +270,9 @@ pub async fn main_log(site: &Site, ask: Ask) -> Outcome {
         stream: "mainlogtail".into(),
         sizes: [None; 2],
     };
-    Ok(html(program::main_log(&web.around(&ask.client, None), &shown, &log)))
+    let around = web.around(&ask.client, None);
+    let page = site.rooms.beside(move || program::main_log(&around, &shown, &log)).await?;
+    Ok(html(seat.hold(part, page).await?))
 }
 
 /// `/events`: everything, and then what changes, as server-sent events.
@@ -297,7 +321,7 @@ pub async fn asset(_: &Site, ask: Ask) -> Outcome {
     Ok(response)
 }
 
-fn html(page: String) -> Response<Body> {
+fn html(page: impl Into<Bytes>) -> Response<Body> {
     let mut response = of("text/html;charset=utf-8", page);
     for (name, value) in [
         (header::PRAGMA, "no-cache"),

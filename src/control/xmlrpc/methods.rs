@@ -26,6 +26,8 @@ pub struct Method {
     pub access: Access,
     /// Answered while the supervisor shuts down.
     pub always: bool,
+    /// How large the answer may be.
+    pub weight: Weight,
     /// Translates the arguments.
     pub plan: Planner,
 }
@@ -37,6 +39,19 @@ pub enum Access {
     Reads,
     /// It changes something: refused where nothing may be changed.
     Changes,
+}
+
+/// How large an answer may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// A few values, or what a change has come to.
+    Little,
+    /// As many bytes of a log as the last two arguments, offset and length, ask for.
+    Log,
+    /// Something about each process.
+    Everything,
+    /// That of several calls.
+    Calls,
 }
 
 impl Method {
@@ -86,9 +101,18 @@ const WAIT: (&str, &str) = ("boolean", "wait");
 const OFFSET: (&str, &str) = ("int", "offset");
 const LENGTH: (&str, &str) = ("int", "length");
 
+macro_rules! weight {
+    () => {
+        Weight::Little
+    };
+    ($weight:ident) => {
+        Weight::$weight
+    };
+}
+
 macro_rules! methods {
     ($($name:literal $(= $alias:literal)? ($($param:expr),*) $([$optional:literal])? -> $result:literal $access:ident
-       $(, $always:ident)?: $summary:literal => $plan:expr;)*) => {
+       $(, $always:ident)? $(/ $weight:ident)?: $summary:literal => $plan:expr;)*) => {
         /// The table.
         pub const METHODS: &[Method] = &[$(Method {
             name: $name,
@@ -99,6 +123,7 @@ macro_rules! methods {
             summary: $summary,
             access: Access::$access,
             always: false $(|| stringify!($always).len() > 0)?,
+            weight: weight!($($weight)?),
             plan: $plan,
         }),*];
     };
@@ -114,7 +139,7 @@ methods! {
     "supervisor.getState" () -> "struct" Reads, always:
         "Return current state of supervisord as a struct with keys int statecode, string statename" => |_| Ok(Plan::State);
     "supervisor.getPID" () -> "int" Reads: "Return the PID of supervisord" => |_| Ok(Plan::Pid);
-    "supervisor.readLog" = "supervisor.readMainLog" (OFFSET, LENGTH) -> "string" Reads:
+    "supervisor.readLog" = "supervisor.readMainLog" (OFFSET, LENGTH) -> "string" Reads / Log:
         "Read length bytes from the main log starting at offset"
         => |args| Ok(Plan::ReadMain { offset: args.int()?, length: args.int()? });
     "supervisor.clearLog" () -> "boolean" Changes: "Clear the main log" => |_| Ok(Plan::ask(Request::ClearMainLog));
@@ -160,25 +185,25 @@ methods! {
         };
     "supervisor.signalAllProcesses" (SIGNAL) -> "array" Changes: "Send a signal to all processes in the process list"
         => |args| signal(Target::All, String::new(), args);
-    "supervisor.getAllConfigInfo" () -> "array" Reads:
+    "supervisor.getAllConfigInfo" () -> "array" Reads / Everything:
         "Get info about all available process configurations, one struct for each process" => |_| Ok(Plan::Configs);
     "supervisor.getProcessInfo" (NAME) -> "struct" Reads: "Get info about a process named name (or 'group:name')"
         => |args| args.process().map(|(name, given)| Plan::Ask(Request::Info(name), Some(given)));
-    "supervisor.getAllProcessInfo" () -> "array" Reads: "Get info about all processes" => |_| Ok(Plan::ask(Request::Infos));
+    "supervisor.getAllProcessInfo" () -> "array" Reads / Everything: "Get info about all processes" => |_| Ok(Plan::ask(Request::Infos));
     "supervisor.getProcessDetails" (NAME) -> "struct" Reads:
         "Get all that is known of a process: its info, its configuration, what it uses and why it failed (not in Supervisor 4.3)"
         => |args| args.process().map(|(name, given)| Plan::Ask(Request::Details(name), Some(given)));
-    "supervisor.getAllProcessDetails" () -> "array" Reads:
+    "supervisor.getAllProcessDetails" () -> "array" Reads / Everything:
         "Get all that is known of all processes; an array of structs (not in Supervisor 4.3)"
         => |_| Ok(Plan::ask(Request::AllDetails));
-    "supervisor.readProcessStdoutLog" = "supervisor.readProcessLog" (NAME, OFFSET, LENGTH) -> "string" Reads:
+    "supervisor.readProcessStdoutLog" = "supervisor.readProcessLog" (NAME, OFFSET, LENGTH) -> "string" Reads / Log:
         "Read length bytes from name's stdout log starting at offset" => |args| read(args, Channel::Stdout);
-    "supervisor.readProcessStderrLog" (NAME, OFFSET, LENGTH) -> "string" Reads:
+    "supervisor.readProcessStderrLog" (NAME, OFFSET, LENGTH) -> "string" Reads / Log:
         "Read length bytes from name's stderr log starting at offset" => |args| read(args, Channel::Stderr);
-    "supervisor.tailProcessStdoutLog" = "supervisor.tailProcessLog" (NAME, OFFSET, LENGTH) -> "array" Reads:
+    "supervisor.tailProcessStdoutLog" = "supervisor.tailProcessLog" (NAME, OFFSET, LENGTH) -> "array" Reads / Log:
         "Read the last length bytes of the stdout log; the result is [string bytes, int offset, bool overflow]"
         => |args| tail(args, Channel::Stdout);
-    "supervisor.tailProcessStderrLog" (NAME, OFFSET, LENGTH) -> "array" Reads:
+    "supervisor.tailProcessStderrLog" (NAME, OFFSET, LENGTH) -> "array" Reads / Log:
         "Read the last length bytes of the stderr log; the result is [string bytes, int offset, bool overflow]"
         => |args| tail(args, Channel::Stderr);
     "supervisor.clearProcessLogs" = "supervisor.clearProcessLog" (NAME) -> "boolean" Changes:
@@ -205,7 +230,7 @@ methods! {
     "system.methodSignature" (NAME) -> "array" Reads, always:
         "Return an array describing the method signature in the form [rtype, ptype, ptype...]"
         => |args| Ok(Plan::Signature(args.text()?));
-    "system.multicall" (("array", "calls")) -> "array" Reads, always:
+    "system.multicall" (("array", "calls")) -> "array" Reads, always / Calls:
         "Process an array of structs {methodName, params} in order, and return an array of results and fault structs"
         => |args| Ok(Plan::Multicall(args.array()?));
 }

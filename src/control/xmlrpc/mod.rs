@@ -9,9 +9,10 @@ pub mod multicall;
 pub mod plan;
 
 use self::args::Args;
-use self::methods::{Access, Method};
+use self::methods::{Access, Method, Weight};
 use crate::api::{Fault, FaultCode, SupervisorState};
 use crate::control::client::Client;
+use crate::logs::read::ANSWER_LIMIT;
 use crate::runtime::handle::{Answer, Supervisor};
 use crate::wire::xmlrpc::{Call, Value, encode_fault, encode_response};
 
@@ -25,6 +26,21 @@ pub struct Interface {
     pub supervisor: Supervisor,
     /// `[rpcinterface:supervisor]` is configured; without it there is only `system`.
     pub enabled: bool,
+}
+
+/// Bytes of a value with a name in it, and of the text that is made of it.
+const LITTLE: usize = 1 << 10;
+/// The same for all that is known of a process.
+const A_PROCESS: usize = 12 << 10;
+
+/// A log is in memory as bytes and as the text that is made of them, where a byte may become four.
+fn read_weight(params: &[Value]) -> usize {
+    let mut numbers =
+        params.iter().rev().map(|param| if let Value::Int(number) = param { *number } else { 0 });
+    let (length, offset) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let asked = if length > 0 { length.unsigned_abs() } else { offset.min(0).unsigned_abs() };
+    let asked = if asked == 0 { ANSWER_LIMIT } else { asked.min(ANSWER_LIMIT) };
+    usize::try_from(asked).unwrap_or(usize::MAX).saturating_mul(6).saturating_add(LITTLE)
 }
 
 impl Interface {
@@ -53,20 +69,28 @@ impl Interface {
         plan::perform(self, client, plan).await
     }
 
-    /// Runs a call, and writes its answer as a document.
-    pub async fn answer(&self, client: &Client, call: Call) -> String {
-        document(self.call(client, call).await)
-    }
-
     /// Writes the answer to a call that was begun by the binary before us as a document.
     pub async fn answer_late(&self, connection: u64, answer: Answer, given: Option<String>) -> String {
-        document(plan::end(self, self.supervisor.answer_for(connection, answer).await, given))
+        document(&plan::end(self, self.supervisor.answer_for(connection, answer).await, given))
+    }
+
+    /// Bytes that the answer to a call takes at most while it is made, as far as that can be known.
+    #[must_use]
+    pub fn weight(&self, call: &Call) -> usize {
+        let method = self.find(&call.method);
+        method.map_or(LITTLE, |method| match method.weight {
+            Weight::Little => LITTLE,
+            Weight::Log => read_weight(&call.params),
+            Weight::Everything => self.supervisor.configs().len().saturating_mul(A_PROCESS),
+            Weight::Calls => multicall::weight(self, &call.params),
+        })
     }
 }
 
-fn document(outcome: Result<Value, Fault>) -> String {
+/// The outcome of a call as a document.
+pub fn document(outcome: &Result<Value, Fault>) -> String {
     match outcome {
-        Ok(value) => encode_response(&value),
+        Ok(value) => encode_response(value),
         Err(fault) => encode_fault(fault.code.code(), &fault.to_string()),
     }
 }
