@@ -12,9 +12,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::http::gate::Gate;
-use super::http::room::Rooms;
 use super::http::origin::{Names, Strangers};
 use super::http::refusals::Refusals;
+use super::http::room::Rooms;
 use super::http::route::Site;
 use super::http::tail::Followers;
 use super::http::{Listener, places, serve};

@@ -16,11 +16,13 @@ if kind == "supervisor":
     transport = SupervisorTransport(user, password, url)
     server = xmlrpc.client.ServerProxy("http://127.0.0.1", transport)
     socket = lambda: transport.connection.sock
+    wrong = xmlrpc.client.ServerProxy("http://127.0.0.1", SupervisorTransport(user, "wrong", url))
 else:
-    address = url.replace("://", "://%s:%s@" % (user, password)) + "/RPC2"
+    address = lambda password: url.replace("://", "://%s:%s@" % (user, password)) + "/RPC2"
     transport = xmlrpc.client.Transport(use_builtin_types=True)
-    server = xmlrpc.client.ServerProxy(address, transport, use_builtin_types=True, allow_none=True)
+    server = xmlrpc.client.ServerProxy(address(password), transport, use_builtin_types=True, allow_none=True)
     socket = lambda: transport._connection[1].sock
+    wrong = xmlrpc.client.ServerProxy(address("wrong"))
 
 def show(what, call, *arguments):
     try:
@@ -66,6 +68,7 @@ show("length", lambda: len(server.supervisor.readProcessStdoutLog("p", 0, 0)))
 server.supervisor.clearProcessLogs("p")
 show("stop", server.supervisor.stopProcess, "p")
 print("kept", socket() is first)
+show("wrong password", wrong.supervisor.getState)
 show("and right", server.supervisor.getIdentification)
 "##;
 
@@ -89,6 +92,7 @@ long True
 length 300004
 stop True
 kept True
+wrong password status 401 Unauthorized
 and right 'supervisor'
 ";
 

@@ -1,5 +1,6 @@
 //! A request, as handlers see it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,7 +8,9 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, StatusCode};
+use tokio::time::timeout;
 
+use super::life::Life;
 use super::room::{Part, Seat};
 use crate::control::client::Client;
 
@@ -15,6 +18,10 @@ use crate::control::client::Client;
 pub const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// How long the body of a request may take to come.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a body that are read though nobody wants them.
+const PASSED_OVER: usize = 64 * 1024;
+/// How long that may take.
+const PASSING: Duration = Duration::from_secs(1);
 
 /// A request.
 #[derive(Debug)]
@@ -67,12 +74,32 @@ impl Ask {
         let part = self.seat.for_request(length.ok_or(StatusCode::PAYLOAD_TOO_LARGE)?).await?;
         let _reading = self.seat.life.reading();
         let body = Limited::new(self.body, limit).collect();
-        match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        match timeout(BODY_TIMEOUT, body).await {
             Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
             Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
             Ok(Ok(body)) => Ok((body.to_bytes(), part)),
         }
     }
+}
+
+/// Reads and drops the body of a request that is refused, if it is short and comes at once: a client that sends it after the
+/// head would find the connection closed, and not the reason.
+pub async fn pass_over(request: Request<Incoming>, life: &Arc<Life>) {
+    // Who waits to be asked for it need not send it.
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let _reading = life.reading();
+    let mut body = request.into_body();
+    let read = async {
+        let mut left = PASSED_OVER;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    };
+    let _ = timeout(PASSING, read).await;
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {

@@ -8,7 +8,7 @@ use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
-use super::ask::Ask;
+use super::ask::{Ask, pass_over};
 use super::body::Body;
 use super::gate::Gate;
 use super::life::{Life, until};
@@ -153,20 +153,37 @@ pub async fn answer(
     response
 }
 
-async fn route(site: &Arc<Site>, request: Request<Incoming>, surface: Surface, life: Arc<Life>) -> Outcome {
+/// The name that was given with a password, or why nothing is done.
+async fn admit(
+    site: &Site,
+    request: &Request<Incoming>,
+    surface: Surface,
+    life: &Arc<Life>,
+) -> Result<Option<String>, Outcome> {
     let headers = request.headers();
     let user = match &site.gate {
         None => None,
         Some(gate) => {
             let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-            Some(gate.admit(given, surface, &life).await.ok_or(StatusCode::UNAUTHORIZED)?)
+            Some(gate.admit(given, surface, life).await.ok_or(Err(StatusCode::UNAUTHORIZED))?)
         }
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD)
         && let Some(objection) = origin::objection(&site.names, headers)
     {
-        return Ok(page::explained(StatusCode::FORBIDDEN, objection));
+        return Err(Ok(page::explained(StatusCode::FORBIDDEN, objection)));
     }
+    Ok(user)
+}
+
+async fn route(site: &Arc<Site>, request: Request<Incoming>, surface: Surface, life: Arc<Life>) -> Outcome {
+    let user = match admit(site, &request, surface, &life).await {
+        Ok(user) => user,
+        Err(refusal) => {
+            pass_over(request, &life).await;
+            return refusal;
+        }
+    };
     let client = Client { asker: Asker { surface, user }, readonly: site.readonly, connection: None };
     let seat = Seat { life, rooms: Arc::clone(&site.rooms) };
     let ask = Ask::new(request, client, seat.clone());
