@@ -65,8 +65,12 @@ const METHODS: [&str; 41] = [
 ];
 
 /// What is described in docs/extensions.md.
-const OURS: [&str; 3] =
-    ["supervisor.getAllProcessDetails", "supervisor.getConfigWarnings", "supervisor.getProcessDetails"];
+const OURS: [&str; 4] = [
+    "supervisor.getAllProcessDetails",
+    "supervisor.getConfigWarnings",
+    "supervisor.getProcessDetails",
+    "supervisor.reexec",
+];
 
 const TWO: &str = "\
 [program:a]\ncommand=%(here)s/puppet\nautostart=false\nstartsecs=0\n
