@@ -65,9 +65,9 @@ fn agree(ours: &Reading, theirs: &Reading) -> bool {
             let theirs = as_ours_says_it(&theirs[0].words);
             is_about_lines(&theirs) && ours.iter().any(|reason| is_about_lines(&reason.words))
                 || ours.iter().any(|reason| as_ours_says_it(&reason.words) == theirs)
-                || refuses_a_format_without_a_name(ours)
+                || refuses_what_theirs_takes(ours)
         }
-        (Reading::Refused(ours), Reading::Settings(_)) => refuses_a_format_without_a_name(ours),
+        (Reading::Refused(ours), Reading::Settings(_)) => refuses_what_theirs_takes(ours),
         (Reading::Settings(_), Reading::Refused(_)) => false,
     }
 }
@@ -79,9 +79,15 @@ fn is_about_lines(words: &str) -> bool {
         .any(|start| words.starts_with(start))
 }
 
-/// A format without a name takes all names and values in theirs; ours refuses it (INI-40).
-fn refuses_a_format_without_a_name(ours: &[Reason]) -> bool {
-    ours.iter().any(|reason| reason.words.contains(" needs a name, as in "))
+/// A format without a name takes all names and values in theirs (INI-40), a NUL ends theirs later (CFG-3), and everybody
+/// may come in there (RE-56).
+fn refuses_what_theirs_takes(ours: &[Reason]) -> bool {
+    let ours_alone = [
+        " needs a name, as in ",
+        "there is a NUL character here",
+        " would let everybody who can reach this machine run programs",
+    ];
+    ours.iter().any(|reason| ours_alone.iter().any(|words| reason.words.contains(words)))
 }
 
 /// Without what Python makes of an error about a socket (OPT-80), and without the section of a group, which theirs gets wrong
