@@ -80,7 +80,7 @@ fn is_about_lines(words: &str) -> bool {
 }
 
 /// A format without a name takes all names and values in theirs (INI-40), a NUL ends theirs later (CFG-3), and everybody
-/// may come in there (RE-56).
+/// may come in there (HTTP-7).
 fn refuses_what_theirs_takes(ours: &[Reason]) -> bool {
     let ours_alone = [
         " needs a name, as in ",
