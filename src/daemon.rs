@@ -1,45 +1,31 @@
 //! The composition root: arguments → configuration → sockets → loop. The only file that knows every room.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
-use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::api::{Fault, FaultCode, Level, Notice, SupervisorState};
+use crate::api::{Level, SupervisorState};
 use crate::cli;
 use crate::config::load::{self, Loaded, Overrides};
-use crate::config::spec::{BusChoice, DaemonSpec, GroupSpec, ServerAddress, ServerSpec, bare};
-use crate::config::{check, error, waiting};
-use crate::control;
-use crate::control::http::Listener;
+use crate::config::spec::DaemonSpec;
+use crate::config::{check, error};
 use crate::control::http::auth;
-use crate::control::http::bind::SocketFile;
-use crate::control::thread::{Means, Neighbour};
-use crate::control::xmlrpc::Interface;
-use crate::dbus::bus::{self, Bus};
-use crate::engine::{Errand, Input, ProcessId};
 use crate::logs::main_log::{MainLog, MainLogSpec};
-use crate::logs::plane::{Plane, PlaneEvent};
-use crate::runtime::children::Surroundings;
-use crate::runtime::driver::{self, Fact, Loader, Parts};
-use crate::runtime::handle::{About, Findings, Supervisor};
-use crate::runtime::record::Ground;
 use crate::runtime::signals::Signals;
-use crate::runtime::takeover::{Succession, TRIAL, VARIABLE};
+use crate::runtime::takeover::{TRIAL, VARIABLE};
 use crate::system::cgroup::{self, NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
 use crate::system::terminal::Hidden;
-use crate::system::{clock, daemonize, files, mask, memory, reexec, user};
+use crate::system::{daemonize, files, mask, memory, reexec, user};
 use crate::systemd::listen::{self, Passed};
 use crate::systemd::notify::ServiceManager;
+use life::{House, keep};
 
+mod life;
 mod sockets;
 mod takeover;
 
@@ -389,32 +375,6 @@ fn serve_once(
     keep(invocation, house, footing)
 }
 
-/// What a life is led in.
-struct House {
-    spec: DaemonSpec,
-    groups: Vec<GroupSpec>,
-    /// What would go wrong.
-    found: Vec<error::Diagnostic>,
-    listeners: Vec<(Listener, ServerSpec)>,
-    files: Vec<SocketFile>,
-    log: MainLog,
-    wrote_pid: bool,
-    /// What the binary before us has left.
-    left: Option<takeover::Left>,
-}
-
-/// Leads a life to its end, and leaves nothing of it.
-fn keep(invocation: &Invocation, mut house: House, footing: &mut Footing) -> Result<SupervisorState, String> {
-    let (pidfile, wrote_pid) = (house.spec.pidfile.clone(), house.wrote_pid);
-    let files = std::mem::take(&mut house.files);
-    let ended = loops(invocation, house, &files, footing);
-    drop(files);
-    if wrote_pid {
-        files::remove_pidfile(&pidfile);
-    }
-    ended.map_err(|error| format!("the supervision loop could not run: {error}"))
-}
-
 fn become_user(spec: &DaemonSpec) -> Result<(Level, String), String> {
     match &spec.user {
         Some(wanted) => Ok((Level::Info, user::drop_privileges(wanted.uid)?)),
@@ -472,181 +432,4 @@ fn announce(spec: &DaemonSpec, log: &MainLog, daemonized: bool) {
     if daemonized {
         log.line(Level::Info, "daemonizing the supervisord process");
     }
-}
-
-/// `SUPERVISOR_SERVER_URL`: the first unix server, else the first inet server.
-fn server_url(servers: &[ServerSpec]) -> Option<String> {
-    let unix = servers.iter().find_map(|server| match &server.address {
-        ServerAddress::Unix { path, .. } => Some(format!("unix://{}", path.display())),
-        ServerAddress::Inet { .. } => None,
-    });
-    let inet = || {
-        servers.iter().find_map(|server| match &server.address {
-            ServerAddress::Inet { host, port } => Some(match host.as_str() {
-                "" => format!("http://localhost:{port}"),
-                host if host.contains(':') => format!("http://[{}]:{port}", bare(host)),
-                host => format!("http://{host}:{port}"),
-            }),
-            ServerAddress::Unix { .. } => None,
-        })
-    };
-    unix.or_else(inet)
-}
-
-/// What reads the configuration again: says in the main log what is odd about it that was not so before, and keeps all of
-/// it for clients.
-fn loader(
-    invocation: &Invocation,
-    log: &Arc<MainLog>,
-    started: DaemonSpec,
-    found: Vec<error::Diagnostic>,
-) -> (Loader, watch::Receiver<Findings>) {
-    let (machine, file, overrides) =
-        (invocation.machine.clone(), invocation.file.clone(), invocation.overrides.clone());
-    let log = Arc::clone(log);
-    let said: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
-    let said = Mutex::new(said);
-    let (tell, findings) = watch::channel(Arc::new(found));
-    let loader = move |_| {
-        let _reloading = ServiceManager::reloading();
-        let loaded = load::load(&machine, &file, &overrides).map_err(|error| error.to_string())?;
-        let mut found = check::summary(&loaded, &machine);
-        found.extend(waiting::for_a_restart(&started, &loaded));
-        let lines: BTreeSet<String> = found.iter().map(error::Diagnostic::line).collect();
-        let before = std::mem::replace(&mut *said.lock().unwrap_or_else(PoisonError::into_inner), lines);
-        for line in found.iter().map(error::Diagnostic::line).filter(|line| !before.contains(line)) {
-            log.line(Level::Warn, line);
-        }
-        tell.send_replace(Arc::new(found));
-        Ok(loaded.groups)
-    };
-    (Arc::new(loader), findings)
-}
-
-/// The three threads: supervision here, control and the data plane beside it.
-fn loops(
-    invocation: &Invocation,
-    house: House,
-    files: &[SocketFile],
-    footing: &mut Footing,
-) -> io::Result<SupervisorState> {
-    let House { spec, groups, found, listeners, log, wrote_pid, left, .. } = house;
-    let cgroups = footing.cgroups.as_ref().ok().cloned();
-    let (teller, facts) = mpsc::unbounded_channel();
-    let (from_plane, log) = (teller.clone(), Arc::new(log));
-    let (repeated, last_lines) = (Arc::clone(&log), Arc::clone(&log));
-    let start = || Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)));
-    let plane = mask::aside(start)?;
-    let pid = i32::try_from(std::process::id()).unwrap_or(0);
-    let about = About {
-        identifier: spec.identifier.clone(),
-        pid,
-        logfile: spec.logfile.clone(),
-        configuration: spec.file.clone(),
-        journal: spec.journal,
-    };
-    let (loader, findings) = loader(invocation, &log, spec.clone(), found);
-    let (supervisor, desk) = Supervisor::new(about, findings.clone(), plane.drops(), clock::now);
-    let supervisor = supervisor.measuring_in(cgroups.clone());
-    let bus = on_the_bus(&spec, &supervisor, &log);
-    let interface = Interface { supervisor, enabled: spec.rpcinterface };
-    let (open, opened) = oneshot::channel();
-    let warned = Arc::clone(&log);
-    let warn = Arc::new(move |text| warned.note(&Notice::Refused { text }));
-    let (partings, parting) = mpsc::unbounded_channel();
-    // Kept as long as the sockets: they are handed on by these.
-    let ears = listeners.iter().map(|(listener, _)| listener.copy()).collect::<io::Result<Vec<OwnedFd>>>()?;
-    let (legacy, arrived) = left.map(takeover::Left::divide).unzip();
-    let arrived = arrived.unwrap_or_default();
-    let means = Means { interface, warn, files: rlimit::files_soft().unwrap_or(1024), neighbour: bus };
-    let start = || control::thread::start(listeners, arrived, means, opened, parting);
-    let control = mask::aside(start)?;
-    // A control thread that is gone has said why.
-    let serve = Box::new(move || {
-        let _ = open.send(());
-    });
-    // As PID 1 of a container, orphans come to us.
-    let reap_strangers = pid == 1;
-    let own = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    let surroundings = Surroundings {
-        environment: Surroundings::inherited(own),
-        server_url: server_url(&spec.servers),
-        childlogdir: spec.childlogdir.clone(),
-        identifier: spec.identifier.clone(),
-        strip_ansi: spec.strip_ansi,
-        repeat_output: spec.loglevel <= Level::Debug,
-        nofile_soft: invocation
-            .nofile_soft
-            .map(|given| rlimit::files_for_a_child(given, spec.minfds, ServiceManager::is_ours())),
-        cgroups: cgroups.clone(),
-    };
-    let (binary, arguments) = (footing.binary.clone(), footing.arguments.clone());
-    let ground = Ground {
-        file: invocation.file.clone(),
-        text: invocation.machine.kept_text(),
-        overrides: invocation.overrides.clone(),
-        spec,
-        nofile_soft: invocation.nofile_soft,
-        listeners: ears.iter().map(OwnedFd::as_raw_fd).collect(),
-        passed: footing.passed.iter().map(|socket| (socket.name.clone(), socket.fd.as_raw_fd())).collect(),
-        socket_files: files.iter().map(SocketFile::parts).collect(),
-        wrote_pid,
-        cgroups: cgroups.map(|tree| tree.root().to_owned()),
-        findings: Vec::new(),
-    };
-    let ground = move || Ground { findings: findings.borrow().to_vec(), ..ground.clone() };
-    let succession = Succession::new(binary, arguments, partings, Box::new(ground));
-    let parts = Parts {
-        desk,
-        plane,
-        facts,
-        teller,
-        log,
-        loader,
-        serve,
-        surroundings,
-        reap_strangers,
-        succession,
-        legacy,
-    };
-    let Some((runtime, signals)) = &mut footing.supervision else {
-        return Err(io::ErrorKind::NotConnected.into());
-    };
-    let ended = runtime.block_on(driver::run(groups, parts, signals));
-    // Its listeners must be closed before a restart binds them again.
-    let _ = control.join();
-    drop(ears);
-    // Not left to the last who lets go of it: a thread may be stuck in a disk.
-    last_lines.end();
-    ended
-}
-
-/// What answers on D-Bus, if the daemon is to be there.
-fn on_the_bus(spec: &DaemonSpec, supervisor: &Supervisor, log: &Arc<MainLog>) -> Option<Neighbour> {
-    let wanted = spec.dbus != BusChoice::Auto;
-    let bus = Bus::choose(spec.dbus, ServiceManager::is_ours(), nix::unistd::Uid::effective().is_root())?;
-    let log = Arc::clone(log);
-    let say = Arc::new(move |level, text| log.line(level, text));
-    let parts = bus::Parts { supervisor: supervisor.clone(), bus, wanted, say };
-    Some(Box::new(move |closing| Box::pin(bus::run(parts, closing))))
-}
-
-/// What the data plane tells: facts to the loop. Lines go to the main log at once, because what programs write must not
-/// queue up before the loop.
-fn tell(event: PlaneEvent, facts: &mpsc::UnboundedSender<Fact>, log: &MainLog) {
-    let fact = match event {
-        PlaneEvent::Drained(token, words) => Fact::Drained(token, words),
-        PlaneEvent::Cleared(token, outcome) => {
-            let outcome = outcome.map_err(|problem| Fault::new(FaultCode::Failed, problem));
-            Fact::Input(Input::Done { errand: Errand(token), outcome })
-        }
-        PlaneEvent::Observed(event, claim) => Fact::Heard(Input::Observed(event), claim),
-        PlaneEvent::Listener(id, bytes, claim) => {
-            Fact::Heard(Input::ListenerWrote { id: ProcessId(id), bytes: Some(bytes) }, claim)
-        }
-        PlaneEvent::Flooded(id) => Fact::Input(Input::ListenerWrote { id: ProcessId(id), bytes: None }),
-        PlaneEvent::Note(notice) => return log.note(&notice),
-    };
-    // A loop that has ended wants no facts.
-    let _ = facts.send(fact);
 }

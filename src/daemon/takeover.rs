@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use tokio::sync::oneshot;
 
-use super::{Footing, House, Invocation, begin, lives, open_log, read, say};
+use super::life::House;
+use super::{Footing, Invocation, begin, lives, open_log, read, say};
 use crate::api::Level;
 use crate::config::error;
 use crate::config::spec::{DaemonSpec, ServerSpec};
