@@ -12,7 +12,6 @@ pub mod authority;
 pub mod bus;
 pub mod describe;
 pub mod given;
-pub mod hush;
 pub mod introspect;
 pub mod limits;
 pub mod objects;

@@ -14,14 +14,13 @@ use super::asker::{Caller, identify, ourselves};
 use super::authority::{Wish, allow};
 use super::bus::{Parts, request_name};
 use super::given::Given;
-use super::hush::Hush;
 use super::limits::{Limits, Underway};
 use super::path::{self, Node};
 use super::perform::{Outcome, told};
 use super::refusal::Refusal;
 use super::standard::{Answer, Standard};
 use super::table::{Interface, Method, Right};
-use crate::api::{Fault, FaultCode, Level, SupervisorState};
+use crate::api::{Fault, FaultCode, Hush, Level, SupervisorState};
 
 /// What answers on one connection.
 pub struct Service {

@@ -2,41 +2,31 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::api::{Asker, Surface};
-
-/// Lines within a [`WINDOW`]: who guesses must not fill a disk, nor hide what else is told.
-const LINES: u32 = 10;
-/// After so long, lines are told again.
-const WINDOW: Duration = Duration::from_secs(60);
+use crate::api::{Asker, Hush, Mono, Surface};
 
 /// Who was refused.
 #[derive(Clone)]
 pub struct Refusals {
     warn: Arc<dyn Fn(String) + Send + Sync>,
-    told: Arc<Mutex<Told>>,
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    since: Option<Instant>,
-    lines: u32,
-    passed_over: u64,
+    /// The time of the lines counts from here.
+    began: Instant,
+    /// Who guesses must not fill a disk, nor hide what else is told.
+    hush: Arc<Mutex<Hush>>,
 }
 
 impl fmt::Debug for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusals").field("told", &self.told).finish_non_exhaustive()
+        f.debug_struct("Refusals").field("hush", &self.hush).finish_non_exhaustive()
     }
 }
 
 impl Refusals {
     /// Tells them to this, which may wait for a disk.
     pub fn new(warn: impl Fn(String) + Send + Sync + 'static) -> Self {
-        Self { warn: Arc::new(warn), told: Arc::default() }
+        Self { warn: Arc::new(warn), began: Instant::now(), hush: Arc::default() }
     }
 
     /// Another one.
@@ -55,17 +45,8 @@ impl Refusals {
 
     /// How many were passed over since the last line, when it is time for one.
     fn turn(&self) -> Option<u64> {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.since.is_none_or(|since| since.elapsed() >= WINDOW) {
-            told.since = Some(Instant::now());
-            told.lines = 0;
-        }
-        if told.lines >= LINES {
-            told.passed_over += 1;
-            return None;
-        }
-        told.lines += 1;
-        Some(std::mem::take(&mut told.passed_over))
+        let now = Mono(0) + self.began.elapsed();
+        self.hush.lock().unwrap_or_else(PoisonError::into_inner).may_speak(now)
     }
 }
 
@@ -82,7 +63,7 @@ mod tests {
         for _ in 0..1000 {
             refusals.tell(surface);
         }
-        tokio::time::advance(WINDOW).await;
+        tokio::time::advance(crate::api::hush::PERIOD).await;
         refusals.tell(surface);
         drop(refusals);
         let mut lines: Vec<String> = lines.iter().collect();

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::api::Mono;
+use super::Mono;
 
 /// Lines in a period.
 const LINES: u32 = 10;
 /// The period.
-const PERIOD: Duration = Duration::from_secs(60);
+pub const PERIOD: Duration = Duration::from_secs(60);
 
 /// Counts lines.
 #[derive(Debug, Default)]
