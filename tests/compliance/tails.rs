@@ -1,10 +1,10 @@
 //! `/logtail` and `/mainlogtail`.
 
 use std::fs;
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 
 use crate::support::pattern::{assert_like, is_like};
 use crate::support::stream::Stream;
@@ -164,13 +164,24 @@ fn a_file_that_shrinks_is_followed_from_its_start(subject: Subject) {
     }
 }
 
+/// Waits until theirs, which does one thing after another, follows a log that it does not write itself.
+fn has_begun(daemon: &Daemon, name: &str) {
+    let (log, descriptors) = (daemon.home.path(name), format!("/proc/{}/fd", daemon.pid));
+    eventually("the log is open", || {
+        let open = fs::read_dir(&descriptors).unwrap().flatten();
+        let mut paths = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        so(paths.any(|path| path == log), log.display().to_string())
+    });
+    daemon.answers("getPID", json!([]), "<N>");
+}
+
 /// WEB-5, WEB-25, RE-33: theirs collects 64 KiB first.
 fn an_old_client_sees_what_there_is(subject: Subject) {
     let daemon = start(subject, "one\n");
     let mut stream = Stream::ask(&daemon.socket(), "GET /logtail/x HTTP/1.0\r\n\r\n");
     let mut expected = "one\n".to_owned();
     if subject == Subject::Theirs {
-        std::thread::sleep(Duration::from_millis(500));
+        has_begun(&daemon, "out");
         let more = "x".repeat(70_000);
         append(&daemon, "out", &more);
         expected.push_str(&more);
