@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::children::Children;
 use super::handle::{Call, Configs, Desk, News, Origin, Standing};
+use super::pulse::Pulse;
 use super::signals::Signals;
 use super::status;
 use super::takeover::{Legacy, Succession};
@@ -25,9 +25,6 @@ use crate::systemd::notify::ServiceManager;
 
 /// Reads the configuration; runs on a thread of its own, because disks and name services may be slow.
 pub type Loader = Arc<dyn Fn(LoadReason) -> Result<Vec<GroupSpec>, String> + Send + Sync>;
-
-/// How long a shutdown may go on without a word before the service manager loses patience; said again at half of it.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the daemon gives the loop.
 pub struct Parts {
@@ -129,9 +126,7 @@ pub async fn run(
     if let Some(legacy) = parts.legacy {
         driver.take_over(poll.get_ref(), legacy);
     }
-    let period = ServiceManager::watchdog_period();
-    let mut ping_at = period.map(|period| Instant::now() + period);
-    let mut extend_at: Option<Instant> = None;
+    let mut pulse = Pulse::new();
     let mut serve = Some(serve);
     loop {
         driver.settle(poll.get_ref());
@@ -152,22 +147,8 @@ pub async fn run(
             driver.part(&mut facts, signals).await;
             continue;
         }
-        if driver.engine.mood() != SupervisorState::Running && extend_at.is_none() {
-            driver.manager.stopping();
-            extend_at = Some(Instant::now());
-        }
-        if extend_at.is_some_and(|at| at <= Instant::now()) {
-            driver.manager.extend_timeout(PATIENCE);
-            extend_at = Some(Instant::now() + PATIENCE / 4);
-        }
-        // The loop has made a full turn: this is the only place that says so.
-        if let (Some(at), Some(period)) = (ping_at, period)
-            && at <= Instant::now()
-        {
-            driver.manager.alive();
-            ping_at = Some(Instant::now() + period);
-        }
-        let wake = driver.wake().into_iter().chain(ping_at).chain(extend_at).min();
+        pulse.beat(&mut driver.manager, driver.engine.mood());
+        let wake = driver.wake().into_iter().chain(pulse.wake()).min();
         tokio::select! {
             Some(signal) = signals.next() => driver.signalled(signal),
             Some(fact) = facts.recv() => driver.told(fact),

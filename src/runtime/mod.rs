@@ -11,6 +11,7 @@ pub mod news;
 mod perform;
 mod places;
 mod plan;
+mod pulse;
 pub mod record;
 pub mod signals;
 mod sockets;
