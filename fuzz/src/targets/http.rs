@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::signal::{SigSet, Signal};
 use supervisord::api::{Fault, FaultCode, Now, Reply, Request};
 use supervisord::config::spec::{Credentials, Password};
 use supervisord::control::http::gate::Gate;
@@ -59,6 +60,9 @@ struct Servers {
 
 impl Servers {
     fn start() -> Self {
+        // As in a program of Rust, which libFuzzer's `main` does not make: to write to whoever has left is an error, and no end.
+        let pipe: SigSet = [Signal::SIGPIPE].into_iter().collect();
+        pipe.thread_block().expect("there is such a signal");
         let runtime = Builder::new_current_thread().enable_all().build().expect("a loop can be had");
         let dir = tempfile::tempdir().expect("a directory can be made");
         let (open, shut) = (dir.path().join("open"), dir.path().join("shut"));
