@@ -6,12 +6,14 @@ mod support;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::Read as _;
+use std::os::unix::fs::symlink;
 use std::pin::Pin;
+use std::{fs, thread};
 
 use futures_core::Stream as _;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use support::bus::{Bus, NAME, ROOT, daemon_on};
+use support::bus::{Bus, NAME, ROOT, command_on, daemon_on};
 use support::{Daemon, Home, PATIENCE, Subject, eventually, so};
 use zbus::message::{Flags, Type};
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant};
@@ -140,7 +142,7 @@ fn a_log_is_handed_over() {
             connection.call_method(Some(NAME), path.as_str(), Some(interface.as_str()), "OpenLog", &"stdout");
         let reply = call.await.unwrap();
         let descriptor: zbus::OwnedFd = reply.body().deserialize().unwrap();
-        let mut file = std::fs::File::from(std::os::fd::OwnedFd::from(descriptor));
+        let mut file = fs::File::from(std::os::fd::OwnedFd::from(descriptor));
         let mut text = String::new();
         file.read_to_string(&mut text).unwrap();
         (text, std::io::Write::write(&mut file, b"x").is_ok())
@@ -347,4 +349,59 @@ fn a_bus_that_hangs_holds_up_nobody() {
     }
     bus.signal(Signal::SIGCONT);
     bus.call("StartProcess", &["s", "cat"]).says(0, "a(sss) 1 \"cat\" \"\" \"\"\n");
+}
+
+/// A daemon of which the home has the binary, so that it can be replaced.
+fn replaceable(sections: &str) -> (Bus, Daemon) {
+    let home = Home::with(Subject::Ours, sections);
+    symlink(Subject::Ours.program("supervisord"), home.path("supervisord")).unwrap();
+    let (dir, command) = (
+        home.dir().to_owned(),
+        home.binary_command(&home.path("supervisord"), &["-n", "-c", "supervisord.conf"]),
+    );
+    let bus = Bus::start(&dir);
+    let mut daemon = command_on(&dir, home, command);
+    daemon.await_line(&format!("INFO D-Bus: on the session bus as {NAME}"));
+    (bus, daemon)
+}
+
+/// Whoever has the installed binary take over is answered, and finds the other one on the bus; or is told why not.
+#[test]
+fn another_binary_takes_over() {
+    let (bus, mut daemon) = replaceable(PROGRAMS);
+    bus.call_process("cat/cat", "Start", &[]).says(0, "");
+    let pid = daemon.pid_of("cat");
+    for _ in 0..3 {
+        bus.call("Reexec", &[]).says(0, "");
+        daemon.await_line("INFO supervisord 5.0.0 has taken over from supervisord 5.0.0");
+        daemon.await_line(&format!("INFO D-Bus: on the session bus as {NAME}"));
+        let is = |property: &str| {
+            bus.busctl(&["get-property", NAME, ROOT, &format!("{NAME}.Manager"), property]).stdout
+        };
+        assert_eq!(is("PID"), format!("u {}\n", daemon.pid));
+        assert_eq!(daemon.pid_of("cat"), pid);
+    }
+    fs::remove_file(daemon.home.path("supervisord")).unwrap();
+    daemon.home.script("supervisord", "#!/bin/sh\necho it is broken >&2\nexit 1\n");
+    bus.call("Reexec", &[]).complains(1, "Call failed: FAILED: <ANY>/supervisord: it is broken\n");
+    bus.call_process("cat/cat", "Stop", &[]).says(0, "");
+}
+
+/// What takes several steps is not cut in two by a takeover.
+#[test]
+fn a_takeover_waits_for_a_restart() {
+    let (bus, daemon) = replaceable(
+        "[supervisord]\ndbus=session\n[program:deaf]\nstopwaitsecs=1\nkillasgroup=true\nstdout_logfile=%(here)s/deaf\n\
+         command=/bin/sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.1; done'\n",
+    );
+    daemon.await_file("deaf", "up\n");
+    let pid = daemon.pid_of("deaf");
+    thread::scope(|scope| {
+        let restart = scope.spawn(|| bus.call("RestartProcess", &["s", "deaf"]));
+        daemon.await_state("deaf", "STOPPING");
+        daemon.ctl("reexec").says(0, "Taken over: <ANY>\n");
+        restart.join().unwrap().says(0, "a(sss) 1 \"deaf\" \"\" \"\"\n");
+    });
+    daemon.await_state("deaf", "RUNNING");
+    assert_ne!(daemon.pid_of("deaf"), pid);
 }

@@ -132,20 +132,33 @@ struct Partings {
 impl Partings {
     /// Does what it is told, until the daemon ends.
     async fn obey(&self, mut partings: mpsc::UnboundedReceiver<Parting>) {
+        let mut _held = None;
         while let Some(parting) = partings.recv().await {
             match parting {
                 Parting::Settle(settled) => {
                     self.set_hold(true);
-                    let _ = timeout(SETTLING, self.at_rest(|id| self.supervisor.is_waiting(id))).await;
+                    let settling = async {
+                        let held = self.supervisor.all_answered().await;
+                        self.at_rest(|id| self.supervisor.is_waiting(id)).await;
+                        held
+                    };
+                    _held = timeout(SETTLING, settling).await.ok();
                     // Whoever has asked and no longer wants to know tells so himself.
                     let _ = settled.send(());
                 }
                 Parting::Leave(waiting, left) => {
                     let spared = |id: u64| waiting.contains(&id);
-                    let _ = timeout(GRACE, self.at_rest(spared)).await;
+                    let last_answers = async {
+                        self.supervisor.take_leave().await;
+                        self.at_rest(spared).await;
+                    };
+                    let _ = timeout(GRACE, last_answers).await;
                     let _ = left.send(self.left(spared));
                 }
-                Parting::Stay => self.set_hold(false),
+                Parting::Stay => {
+                    _held = None;
+                    self.set_hold(false);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use tokio::sync::watch;
 use zbus::OwnedObjectPath;
 
 use super::path;
@@ -32,6 +33,8 @@ pub enum Plan {
     ClearLogs(Vec<Target>),
     /// Hand over a log.
     OpenLog(ProcessName, Channel),
+    /// Let another binary take over.
+    Reexec,
 }
 
 /// What came of it.
@@ -49,6 +52,8 @@ pub enum Outcome {
     Groups(RereadResult),
     /// A log to be read.
     Log(OwnedFd),
+    /// Another binary begins when this is dropped.
+    Leaving(watch::Receiver<()>),
 }
 
 impl Plan {
@@ -89,6 +94,7 @@ impl Plan {
                 let told = Request::ClearLogs(Target::Process(name.clone())).change()?;
                 told.replacen("clearing of the logs", &format!("opening of the {} log", channel.name()), 1)
             }
+            Self::Reexec => return Request::Reexec.change(),
         })
     }
 
@@ -122,7 +128,7 @@ impl Plan {
             },
             Self::OpenLog(name, _) | Self::FindProcess(name) => Some(Target::Process(name.clone())),
             Self::FindGroup(name) => Some(Target::Group(name.clone())),
-            Self::Update(_) | Self::List => None,
+            Self::Update(_) | Self::List | Self::Reexec => None,
         }
     }
 
@@ -159,6 +165,7 @@ impl Plan {
                 Ok(Outcome::Results(results))
             }
             Self::OpenLog(name, channel) => open_log(supervisor, asker, name, channel).await,
+            Self::Reexec => reexec(supervisor, asker).await,
         }
     }
 }
@@ -248,6 +255,16 @@ async fn remove(supervisor: &Supervisor, asker: &Asker, group: &str) -> Result<(
         }
     }
     supervisor.call(asker, Request::RemoveGroup(group.to_owned())).await.map(|_| ())
+}
+
+/// The connection to the bus ends with this binary, so that nobody can be answered afterwards.
+async fn reexec(supervisor: &Supervisor, asker: &Asker) -> Result<Outcome, Fault> {
+    let mut leaving = supervisor.leaving();
+    tokio::select! {
+        answer = supervisor.call(asker, Request::Reexec) => answer.map(|_| Outcome::Done),
+        // The handle has the other end.
+        _ = leaving.changed() => Ok(Outcome::Leaving(leaving)),
+    }
 }
 
 async fn open_log(

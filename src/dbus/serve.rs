@@ -1,6 +1,7 @@
 //! Calls: looked up in the table, allowed, done and answered.
 
 use std::future::poll_fn;
+use std::os::fd::AsFd as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,11 +17,12 @@ use super::bus::{Parts, request_name};
 use super::given::Given;
 use super::limits::{Limits, Underway};
 use super::path::{self, Node};
-use super::perform::{Outcome, told};
+use super::perform::{Outcome, Plan, told};
 use super::refusal::Refusal;
 use super::standard::{Answer, Standard};
 use super::table::{Interface, Method, Right};
 use crate::api::{Fault, FaultCode, Hush, Level, SupervisorState};
+use crate::runtime::handle::Answering;
 
 /// What answers on one connection.
 pub struct Service {
@@ -97,12 +99,13 @@ impl Service {
     }
 
     async fn answer(&self, message: &Message, _underway: Underway) {
-        let answer = self.route(message).await;
+        let mut held = None;
+        let answer = self.route(message, &mut held).await;
         self.reply(message, answer).await;
     }
 
     /// Finds out what a call is, and does it.
-    async fn route(&self, message: &Message) -> Result<Body, Refusal> {
+    async fn route(&self, message: &Message, held: &mut Option<Answering>) -> Result<Body, Refusal> {
         let header = message.header();
         let (Some(path), Some(member)) = (header.path(), header.member()) else {
             return Err(Refusal::arguments("a call needs a path and a member"));
@@ -114,6 +117,7 @@ impl Service {
             None => Standard::of_method(member),
         };
         if let Some(standard) = standard.filter(|standard| standard.is_at(&node)) {
+            *held = Some(self.parts.supervisor.answering().await);
             return standard.answer(&self.parts.supervisor, &node, message).await.map(Body::Standard);
         }
         let own = node.interface().filter(|own| interface.is_none_or(|name| name == own.name()));
@@ -121,11 +125,17 @@ impl Service {
             let name = interface.unwrap_or_default();
             return Err(Refusal::standard("UnknownInterface", format!("{path} has no interface {name}")));
         };
-        self.own(message, node, own).await.map(Body::Ours)
+        self.own(message, node, own, held).await.map(Body::Ours)
     }
 
     /// A method of ours.
-    async fn own(&self, message: &Message, node: Node, interface: Interface) -> Result<Outcome, Refusal> {
+    async fn own(
+        &self,
+        message: &Message,
+        node: Node,
+        interface: Interface,
+        held: &mut Option<Answering>,
+    ) -> Result<Outcome, Refusal> {
         let header = message.header();
         let member = header.member().map_or("", |member| member.as_str());
         let Some((method, with_flags)) = Method::find(interface, member) else {
@@ -140,6 +150,7 @@ impl Service {
         let supervisor = &self.parts.supervisor;
         if method.right == Right::Look {
             let plan = (method.plan)(&mut Given::read(node, message, with_flags)?)?;
+            *held = Some(supervisor.answering().await);
             return Ok(plan.perform(supervisor, &ourselves()).await?);
         }
         let sender = header.sender().ok_or_else(|| Refusal::denied("the call has no sender"))?;
@@ -159,6 +170,10 @@ impl Service {
         }
         if supervisor.state() != SupervisorState::Running {
             return Err(Fault::bare(FaultCode::ShutdownState).into());
+        }
+        // It waits for the others.
+        if plan != Plan::Reexec {
+            *held = Some(supervisor.answering().await);
         }
         let outcome =
             plan.perform(supervisor, &caller.asker).await.and_then(|outcome| single(method, outcome));
@@ -191,6 +206,7 @@ impl Service {
                     (Some(first), count) => format!("{first}, and {} more", count - 1),
                 }
             }
+            Ok(Outcome::Leaving(_)) => "begun".to_owned(),
             Ok(_) => "done".to_owned(),
             Err(fault) => fault.to_string(),
         };
@@ -202,11 +218,11 @@ impl Service {
         if header.primary().flags().contains(Flags::NO_REPLY_EXPECTED) {
             return;
         }
-        let built = match answer {
+        let built = match &answer {
             Ok(body) => build(Message::method_return(&header), body),
             Err(refusal) => {
                 let message = super::describe::clean(&refusal.message);
-                Message::error(&header, refusal.name).build(&message)
+                Message::error(&header, refusal.name.as_str()).build(&message)
             }
         };
         let built = built.or_else(|error| {
@@ -230,18 +246,18 @@ fn single(method: &Method, outcome: Outcome) -> Result<Outcome, Fault> {
     }
 }
 
-fn build(reply: Builder<'_>, body: Body) -> zbus::Result<Message> {
+fn build(reply: Builder<'_>, body: &Body) -> zbus::Result<Message> {
     match body {
         Body::Standard(answer) => match answer {
             Answer::Nothing => reply.build(&()),
-            Answer::Text(text) => reply.build(&text),
-            Answer::Value(value) => reply.build(&value),
-            Answer::Values(values) => reply.build(&values),
-            Answer::Objects(objects) => reply.build(&objects),
+            Answer::Text(text) => reply.build(text),
+            Answer::Value(value) => reply.build(value),
+            Answer::Values(values) => reply.build(values),
+            Answer::Objects(objects) => reply.build(objects),
         },
         Body::Ours(outcome) => match outcome {
-            Outcome::Done => reply.build(&()),
-            Outcome::Path(path) => reply.build(&path),
+            Outcome::Done | Outcome::Leaving(_) => reply.build(&()),
+            Outcome::Path(path) => reply.build(path),
             Outcome::Processes(infos) => {
                 let row = |info: &crate::api::ProcessInfo| {
                     let pid = u32::try_from(info.pid).unwrap_or(0);
@@ -250,8 +266,8 @@ fn build(reply: Builder<'_>, body: Body) -> zbus::Result<Message> {
                 reply.build(&infos.iter().map(row).collect::<Vec<_>>())
             }
             Outcome::Results(results) => reply.build(&results.iter().map(told).collect::<Vec<_>>()),
-            Outcome::Groups(groups) => reply.build(&(groups.added, groups.changed, groups.removed)),
-            Outcome::Log(descriptor) => reply.build(&Fd::from(descriptor)),
+            Outcome::Groups(groups) => reply.build(&(&groups.added, &groups.changed, &groups.removed)),
+            Outcome::Log(descriptor) => reply.build(&Fd::from(descriptor.as_fd())),
         },
     }
 }

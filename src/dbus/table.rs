@@ -39,7 +39,7 @@ pub enum Right {
     Configuration,
     /// To read what programs have written.
     Logs,
-    /// To end the supervisor, to begin anew, to reopen the logs.
+    /// To end the supervisor, to begin anew, to let another binary take over, to reopen the logs.
     Supervisor,
 }
 
@@ -163,6 +163,7 @@ methods! {
     Manager RemoveGroup (NAME) -> () Configuration => |given| Ok(Plan::Ask(Request::RemoveGroup(given.text()?)));
     Manager ReopenLogs () -> () Supervisor => |_| Ok(Plan::Ask(Request::ReopenLogs));
     Manager Reload () -> () Supervisor => |_| Ok(Plan::Ask(Request::Restart));
+    Manager Reexec () -> () Supervisor => |_| Ok(Plan::Reexec);
     Manager Shutdown () -> () Supervisor => |_| Ok(Plan::Ask(Request::Shutdown));
     Group Start () -> (RESULTS) Processes, waits => |given| Ok(Plan::start(given.this(), given.wait));
     Group Stop () -> (RESULTS) Processes, waits => |given| Ok(Plan::stop(given.this(), given.wait));

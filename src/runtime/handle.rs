@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, mpsc, oneshot, watch};
 
 pub use super::news::{Listener, News};
 
@@ -67,6 +67,9 @@ pub struct Left {
     /// The connection.
     pub fd: OwnedFd,
 }
+
+/// While this is held, no other binary takes over, unless it takes too long.
+pub type Answering = OwnedRwLockReadGuard<()>;
 
 /// Where an answer of the loop comes.
 pub type Answer = oneshot::Receiver<Result<Reply, Fault>>;
@@ -135,6 +138,10 @@ pub struct Supervisor {
     cgroups: Option<Tree>,
     /// The connections whose clients wait for nothing but an answer of the loop.
     waiting: Arc<Mutex<HashSet<u64>>>,
+    /// Tells whoever cannot be handed over that another binary begins.
+    leaving: Arc<watch::Sender<()>>,
+    /// Read by those whose clients nobody else could answer.
+    answering: Arc<tokio::sync::RwLock<()>>,
 }
 
 /// The loop's side of the handle.
@@ -175,6 +182,8 @@ impl Supervisor {
             clock,
             cgroups: None,
             waiting: Arc::default(),
+            leaving: Arc::default(),
+            answering: Arc::default(),
         };
         (handle, Desk { calls: receiver, standing, changes, news, configs })
     }
@@ -235,6 +244,28 @@ impl Supervisor {
     #[must_use]
     pub fn is_waiting(&self, connection: u64) -> bool {
         self.waiting().contains(&connection)
+    }
+
+    /// Tells when another binary begins, to clients whose connection it cannot be left. It waits until this is dropped.
+    #[must_use]
+    pub fn leaving(&self) -> watch::Receiver<()> {
+        self.leaving.subscribe()
+    }
+
+    /// Tells them, and waits until each has been answered.
+    pub async fn take_leave(&self) {
+        self.leaving.send_replace(());
+        self.leaving.closed().await;
+    }
+
+    /// To be held until a client is answered that another binary could not answer.
+    pub async fn answering(&self) -> Answering {
+        Arc::clone(&self.answering).read_owned().await
+    }
+
+    /// Waits until all of them are answered; while this is held nothing is begun for another one.
+    pub async fn all_answered(&self) -> OwnedRwLockWriteGuard<()> {
+        Arc::clone(&self.answering).write_owned().await
     }
 
     fn waiting(&self) -> MutexGuard<'_, HashSet<u64>> {

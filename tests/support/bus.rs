@@ -121,7 +121,13 @@ fn socket(dir: &Path) -> PathBuf {
 /// Starts a daemon that looks for its bus in a directory, and waits until it is ready.
 #[track_caller]
 pub fn daemon_on(dir: &Path, home: Home) -> Daemon {
-    let mut command = home.daemon_command(&["-n", "-c", "supervisord.conf"]);
+    let command = home.daemon_command(&["-n", "-c", "supervisord.conf"]);
+    command_on(dir, home, command)
+}
+
+/// The same, with a command of its own.
+#[track_caller]
+pub fn command_on(dir: &Path, home: Home, mut command: Command) -> Daemon {
     command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", socket(dir).display()));
     command.stdout(fs::File::create(home.path("stdout")).unwrap());
     let mut daemon = Daemon::spawn_command(home, command);
