@@ -31,7 +31,7 @@ fn lintian_has_nothing_to_say() {
 fn files(machine: &Machine) -> String {
     machine.sh(
         "find /etc /lib/systemd /run /usr /var -xdev -path /var/lib/dpkg/info -prune -o \
-         \\( -iname '*superv*' -o -name 'pidproxy*' -o -path '/etc/systemd/*' -o -path '/etc/rc?.d/*' \\) -print | sort",
+         \\( -iname '*supervisor*' -o -name 'pidproxy*' -o -path '/etc/systemd/*' -o -path '/etc/rc?.d/*' \\) -print | sort",
     )
 }
 
@@ -53,13 +53,63 @@ fn it_is_started_and_enabled_and_a_purge_leaves_nothing() {
     machine.write("/etc/supervisor/conf.d/sleeper.conf", PROGRAM);
     machine.sh("systemctl reload supervisord");
     let sleeper = machine.running_pid("sleeper");
-    machine.install(&package::deb());
-    assert_eq!(machine.property("MainPID"), main, "installed again, nothing was stopped");
-    assert_eq!(machine.running_pid("sleeper"), sleeper);
-
     machine.sh("rm /etc/supervisor/conf.d/sleeper.conf; dpkg --purge supervisor 2>&1");
     machine.sh(&format!("! test -e /proc/{main} && ! test -e /proc/{sleeper}"));
     assert_eq!(files(&machine), before);
+}
+
+/// Upgrades to a package that differs in its version; what dpkg says.
+fn upgrade(machine: &Machine, version: &str) -> String {
+    let deb = package::deb();
+    let name = deb.file_name().unwrap().to_str().unwrap();
+    machine.sh(&format!(
+        "rm -rf /tmp/deb; dpkg-deb -R /share/{name} /tmp/deb
+         sed -i 's/^Version: .*/Version: {version}/' /tmp/deb/DEBIAN/control
+         dpkg-deb -Zgzip -z1 -b /tmp/deb /tmp/deb.deb >&2
+         dpkg --force-unsafe-io --install /tmp/deb.deb </dev/null 2>&1"
+    ))
+}
+
+/// An upgrade of ours replaces the daemon, and no program notices; where it cannot, the old one goes on.
+#[test]
+fn an_upgrade_is_noticed_by_no_program() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::bare("own");
+    machine.install(&package::deb());
+    machine.write("/etc/supervisor/conf.d/sleeper.conf", PROGRAM);
+    machine.sh("systemctl reload supervisord");
+    let (main, sleeper) = (machine.property("MainPID"), machine.running_pid("sleeper"));
+    let is_new = || machine.sh(&format!("[ /proc/{main}/exe -ef /usr/bin/supervisord ]"));
+
+    let said = upgrade(&machine, "5.0.1");
+    assert!(said.contains(&format!("supervisor: Taken over: supervisord 5.0.0 (pid {main})\n")), "{said}");
+    is_new();
+    assert_eq!(machine.ctl("version"), "5.0.0\n");
+
+    machine.write("/etc/supervisor/conf.d/broken.conf", "[program:broken]\n");
+    let said = upgrade(&machine, "5.0.2");
+    let old = format!("supervisor: the old supervisord (pid {main}) goes on: ERROR: not taken over, ");
+    assert!(said.contains(&old) && said.contains("command"), "{said}");
+    machine.sh(&format!("! [ /proc/{main}/exe -ef /usr/bin/supervisord ]"));
+    machine.sh("rm /etc/supervisor/conf.d/broken.conf");
+    assert_eq!(machine.ctl("reexec"), format!("Taken over: supervisord 5.0.0 (pid {main})\n"));
+    is_new();
+
+    machine.sh("mv /run/supervisor.sock /run/away");
+    let said = upgrade(&machine, "5.0.3");
+    assert!(
+        said.contains("goes on: it does not answer where /etc/supervisor/supervisord.conf says"),
+        "{said}"
+    );
+    machine.sh("mv /run/away /run/supervisor.sock");
+    assert_eq!((machine.property("MainPID"), machine.running_pid("sleeper")), (main, sleeper));
+
+    machine.sh("systemctl disable --now supervisord 2>&1");
+    let said = upgrade(&machine, "5.0.4");
+    assert!(!said.contains("goes on"), "{said}");
+    assert_eq!(machine.property("ActiveState"), "inactive");
 }
 
 /// The tests that Debian runs on an installed package.
