@@ -290,8 +290,15 @@ fn a_connection_before_the_daemon_is_answered() {
     let environ = machine.sh(&format!("tr '\\0' '\\n' < /proc/{pid}/environ; ls /proc/{pid}/fd"));
     assert!(!environ.contains("LISTEN_"), "{environ}");
 
-    // Whoever comes while it restarts waits.
-    machine.sh("systemctl restart --no-block supervisord; supervisorctl pid");
+    // Whoever comes between the end of one and the start of the next waits.
+    machine.drop_in("ExecStartPre=/bin/sh -c 'until [ -e /run/go ]; do sleep 0.05; done'");
+    let answered = machine.sh("systemctl restart --no-block supervisord
+        until [ \"$(systemctl show --value -p SubState supervisord)\" = start-pre ]; do sleep 0.05; done
+        supervisorctl pid > /run/answered & client=$!
+        touch /run/go
+        wait $client
+        cat /run/answered");
+    assert_eq!(answered.trim(), machine.property("MainPID"));
     machine.running_pid("one");
 }
 

@@ -174,8 +174,9 @@ impl Driver {
             self.inbox.extend(self.children.take_exits(poll));
             let Some(input) = self.inbox.pop_front() else { return };
             self.engine.handle(clock::now(), input);
-            // Before a client is told that its programs are stopped.
+            // Before a client is told that it has its wish: whatever it asks next, it finds it granted.
             self.close_sockets();
+            self.show_mood();
             while let Some(effect) = self.engine.poll_effect() {
                 self.perform(poll, effect);
             }
@@ -204,6 +205,13 @@ impl Driver {
         });
         for notice in self.children.sockets.take_notices() {
             self.log.note(&notice);
+        }
+    }
+
+    /// What every surface sees at once of a shutdown.
+    fn show_mood(&mut self) {
+        if self.desk.mood() != self.engine.mood() {
+            self.show();
         }
     }
 
