@@ -184,6 +184,19 @@ fn a_broken_file_is_told_by_supervisorctl_without_a_traceback() {
     assert!(told.stderr.starts_with("Error: "), "{told:?}");
 }
 
+/// Whoever has asked for a shutdown finds it on every surface, however soon he looks.
+#[test]
+fn a_shutdown_is_seen_by_whoever_has_asked_for_it() {
+    for _ in 0..20 {
+        let daemon = start("[program:x]\ncommand=/bin/cat\n");
+        let calls = json!([[
+            {"methodName": "supervisor.shutdown", "params": []},
+            {"methodName": "supervisor.getState", "params": []},
+        ]]);
+        daemon.answers("system.multicall", calls, "[true, {\"statecode\": -1, \"statename\": \"SHUTDOWN\"}]");
+    }
+}
+
 /// A program whose name is searched below `directory` is found where it is run.
 #[test]
 fn a_relative_command_is_looked_for_where_it_is_run() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::process::{Phase, ProcessId};
 use super::{Effect, Engine};
-use crate::api::{Event, Mono, Notice, Now, ProcessState, SupervisorState};
+use crate::api::{Census, Event, Mono, Notice, Now, ProcessName, ProcessState, SupervisorState};
 
 /// How often `waiting for … to die` is said.
 const REPORT_EVERY: Duration = Duration::from_secs(3);
@@ -127,17 +127,15 @@ impl Engine {
         }
     }
 
-    /// How many processes are in each state, for a status line.
+    /// How many processes are in each state.
     #[must_use]
-    pub fn census(&self) -> Vec<(ProcessState, Vec<String>)> {
-        ProcessState::ALL
-            .into_iter()
-            .map(|state| {
-                let names = self.processes.values().filter(|p| p.state() == state);
-                (state, names.map(|p| p.name.to_string()).collect::<Vec<_>>())
-            })
-            .filter(|(_, names)| !names.is_empty())
-            .collect()
+    pub fn census(&self) -> Census {
+        Census::new(self.processes.values().map(|process| (process.state(), 1)))
+    }
+
+    /// Who is in a state.
+    pub fn names_in(&self, state: ProcessState) -> impl Iterator<Item = &ProcessName> {
+        self.processes.values().filter(move |process| process.state() == state).map(|process| &process.name)
     }
 
     /// Everything has stopped, and [`Effect::Finish`] was decided.

@@ -13,7 +13,7 @@ use super::pulse::Pulse;
 use super::signals::Signals;
 use super::status;
 use super::takeover::{Legacy, Succession};
-use crate::api::{Census, ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
+use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::check::Trouble;
 use crate::config::spec::GroupSpec;
 use crate::engine::{Engine, Errand, Input, LoadReason, Phase, ProcessId, Ticket};
@@ -174,9 +174,8 @@ impl Driver {
             self.inbox.extend(self.children.take_exits(poll));
             let Some(input) = self.inbox.pop_front() else { return };
             self.engine.handle(clock::now(), input);
-            // Before a client is told that it has its wish: whatever it asks next, it finds it granted.
+            // Before a client is told that its programs are stopped.
             self.close_sockets();
-            self.show_mood();
             while let Some(effect) = self.engine.poll_effect() {
                 self.perform(poll, effect);
             }
@@ -208,20 +207,12 @@ impl Driver {
         }
     }
 
-    /// What every surface sees at once of a shutdown.
-    fn show_mood(&mut self) {
-        if self.desk.mood() != self.engine.mood() {
-            self.show();
-        }
-    }
-
     /// What surfaces and the service manager see of the new state.
-    fn show(&mut self) {
-        let mood = self.engine.mood();
-        let census = self.engine.census();
-        self.manager.status(&status::line(mood, &census));
-        let census = Census::new(census.iter().map(|(state, names)| (*state, names.len())));
-        self.desk.show(Standing { state: mood, census });
+    pub(super) fn show(&mut self) {
+        let standing = Standing { state: self.engine.mood(), census: self.engine.census() };
+        let named = |state| self.engine.names_in(state);
+        self.manager.status(&status::line(standing.state, &standing.census, named));
+        self.desk.show(standing);
     }
 
     /// Tells every surface that something is in another state.

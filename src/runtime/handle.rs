@@ -364,12 +364,6 @@ impl Drop for Waits<'_> {
 }
 
 impl Desk {
-    /// What surfaces are told that the supervisor is doing.
-    #[must_use]
-    pub fn mood(&self) -> SupervisorState {
-        self.standing.borrow().state
-    }
-
     /// Tells every surface how things stand.
     pub fn show(&self, standing: Standing) {
         let mut another_state = false;

@@ -25,8 +25,9 @@ impl Driver {
                     self.show_configs();
                 }
                 if let Some(Waiting { answer: waiting, .. }) = self.answers.remove(&ticket) {
-                    // Whoever is told something finds it in the log as well.
+                    // Whoever is told something finds it in the log as well, and on every surface.
                     self.log.settle();
+                    self.show();
                     // Who no longer waits is not told; the work was done all the same.
                     let _ = waiting.send(answer);
                 }

@@ -1,20 +1,26 @@
 //! The status line: how many processes are in which state.
 
-use crate::api::{ProcessState, SupervisorState};
+use crate::api::{Census, ProcessName, ProcessState, SupervisorState};
 
 /// Names behind the colon, at most.
 const NAMED: usize = 5;
 
 /// `9 running, 1 backoff: web_03`: every state that has a process, and the names of those in trouble.
 #[must_use]
-pub fn line(mood: SupervisorState, census: &[(ProcessState, Vec<String>)]) -> String {
-    let counts = census.iter().map(|(state, names)| {
-        let count = format!("{} {}", names.len(), state.name().to_lowercase());
-        if !in_trouble(*state) {
+pub fn line<'a, N: Iterator<Item = &'a ProcessName>>(
+    mood: SupervisorState,
+    census: &Census,
+    names_in: impl Fn(ProcessState) -> N,
+) -> String {
+    let present = ProcessState::ALL.into_iter().filter(|state| census.of(*state) > 0);
+    let counts = present.map(|state| {
+        let number = census.of(state);
+        let count = format!("{number} {}", state.name().to_lowercase());
+        if !in_trouble(state) {
             return count;
         }
-        let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(" ");
-        let more = if names.len() > NAMED { " …" } else { "" };
+        let shown = names_in(state).take(NAMED).map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let more = if number > NAMED { " …" } else { "" };
         format!("{count}: {shown}{more}")
     });
     // Running first: it is what people look for.
@@ -38,11 +44,24 @@ mod tests {
 
     #[test]
     fn the_line_counts_the_running_and_names_those_in_trouble() {
-        let names = |count: usize| (0..count).map(|n| format!("web_{n:02}")).collect::<Vec<_>>();
-        let census = [(ProcessState::Stopped, names(1)), (ProcessState::Running, names(9))];
-        assert_eq!(line(SupervisorState::Running, &census), "9 running, 1 stopped");
-        let census = [(ProcessState::Running, names(9)), (ProcessState::Backoff, vec!["web_03".into()])];
-        assert_eq!(line(SupervisorState::Running, &census), "9 running, 1 backoff: web_03");
-        assert_eq!(line(SupervisorState::Shutdown, &[]), "shutting down: no programs");
+        let names: Vec<_> = (0..9).map(|n| ProcessName::new("web", format!("web_{n}"))).collect();
+        let said = |mood, counts: &[(ProcessState, usize)]| {
+            let census = Census::new(counts.iter().copied());
+            line(mood, &census, |state| names.iter().skip(3).take(census.of(state)))
+        };
+        let running = |counts| said(SupervisorState::Running, counts);
+        assert_eq!(
+            running(&[(ProcessState::Stopped, 1), (ProcessState::Running, 9)]),
+            "9 running, 1 stopped"
+        );
+        assert_eq!(
+            running(&[(ProcessState::Running, 9), (ProcessState::Backoff, 1)]),
+            "9 running, 1 backoff: web:web_3"
+        );
+        assert_eq!(
+            running(&[(ProcessState::Fatal, 6)]),
+            "6 fatal: web:web_3 web:web_4 web:web_5 web:web_6 web:web_7 …"
+        );
+        assert_eq!(said(SupervisorState::Shutdown, &[]), "shutting down: no programs");
     }
 }
