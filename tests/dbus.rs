@@ -405,3 +405,23 @@ fn a_takeover_waits_for_a_restart() {
     daemon.await_state("deaf", "RUNNING");
     assert_ne!(daemon.pid_of("deaf"), pid);
 }
+
+/// A call that takes too long holds up no takeover: the bus tells its client, and what it asked for is done all the same.
+#[test]
+fn a_takeover_waits_for_no_call_for_ever() {
+    let (bus, daemon) = replaceable(
+        "[supervisord]\ndbus=session\n[program:deaf]\nstopwaitsecs=600\nkillasgroup=true\nstdout_logfile=%(here)s/deaf\n\
+         command=/bin/sh -c 'trap \"\" TERM; echo up; while :; do sleep 0.1; done'\n",
+    );
+    daemon.await_file("deaf", "up\n");
+    thread::scope(|scope| {
+        let stop = scope.spawn(|| bus.call("StopProcess", &["s", "deaf"]));
+        daemon.await_state("deaf", "STOPPING");
+        daemon.ctl("reexec").says(0, "Taken over: <ANY>\n");
+        stop.join()
+            .unwrap()
+            .complains(1, "Call failed: Message recipient disconnected from message bus without replying\n");
+    });
+    daemon.ctl("signal KILL deaf").says(0, "deaf: signalled\n");
+    daemon.await_state("deaf", "STOPPED");
+}

@@ -1,5 +1,6 @@
 //! The control thread: every server in one loop of its own, which never touches the engine.
 
+use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -132,17 +133,18 @@ struct Partings {
 impl Partings {
     /// Does what it is told, until the daemon ends.
     async fn obey(&self, mut partings: mpsc::UnboundedReceiver<Parting>) {
-        let mut _held = None;
+        let mut hold: Option<JoinHandle<()>> = None;
         while let Some(parting) = partings.recv().await {
             match parting {
                 Parting::Settle(settled) => {
                     self.set_hold(true);
+                    let (answered, all_answered) = oneshot::channel();
+                    hold = Some(tokio::spawn(begin_none(self.supervisor.clone(), answered)));
                     let settling = async {
-                        let held = self.supervisor.all_answered().await;
+                        let _ = all_answered.await;
                         self.at_rest(|id| self.supervisor.is_waiting(id)).await;
-                        held
                     };
-                    _held = timeout(SETTLING, settling).await.ok();
+                    let _ = timeout(SETTLING, settling).await;
                     // Whoever has asked and no longer wants to know tells so himself.
                     let _ = settled.send(());
                 }
@@ -156,8 +158,10 @@ impl Partings {
                     let _ = left.send(self.left(spared));
                 }
                 Parting::Stay => {
-                    _held = None;
                     self.set_hold(false);
+                    if let Some(hold) = hold.take() {
+                        hold.abort();
+                    }
                 }
             }
         }
@@ -180,6 +184,14 @@ impl Partings {
         };
         self.rooms.iter().enumerate().flat_map(of_server).collect()
     }
+}
+
+/// Lets nothing begin that another binary could not answer, until this is aborted; tells when all that has begun is answered.
+async fn begin_none(supervisor: Supervisor, answered: oneshot::Sender<()>) {
+    let _held = supervisor.all_answered().await;
+    // Whoever has waited long enough goes on all the same.
+    let _ = answered.send(());
+    pending::<()>().await;
 }
 
 /// By which names browsers may call a server.

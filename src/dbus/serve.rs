@@ -22,7 +22,6 @@ use super::refusal::Refusal;
 use super::standard::{Answer, Standard};
 use super::table::{Interface, Method, Right};
 use crate::api::{Fault, FaultCode, Hush, Level, SupervisorState};
-use crate::runtime::handle::Answering;
 
 /// What answers on one connection.
 pub struct Service {
@@ -32,6 +31,13 @@ pub struct Service {
     pub connection: Connection,
     limits: Limits,
     refusals: Mutex<Hush>,
+}
+
+/// What a call has turned out to be, and whoever sent it may have done.
+enum Deed {
+    Standard(Standard, Node),
+    Look(Plan),
+    Change { method: &'static Method, plan: Plan, words: String, caller: Caller },
 }
 
 /// What goes into a reply.
@@ -99,13 +105,22 @@ impl Service {
     }
 
     async fn answer(&self, message: &Message, _underway: Underway) {
-        let mut held = None;
-        let answer = self.route(message, &mut held).await;
+        let deed = match self.find_out(message).await {
+            Ok(deed) => deed,
+            Err(refusal) => return self.reply(message, Err(refusal)).await,
+        };
+        // No other binary could answer this; a takeover itself waits for all others. Whoever is asked for a password holds
+        // up nobody.
+        let _held = match &deed {
+            Deed::Change { plan: Plan::Reexec, .. } => None,
+            _ => Some(self.parts.supervisor.answering().await),
+        };
+        let answer = self.perform(message, deed).await;
         self.reply(message, answer).await;
     }
 
-    /// Finds out what a call is, and does it.
-    async fn route(&self, message: &Message, held: &mut Option<Answering>) -> Result<Body, Refusal> {
+    /// Finds out what a call is, and whether it is allowed.
+    async fn find_out(&self, message: &Message) -> Result<Deed, Refusal> {
         let header = message.header();
         let (Some(path), Some(member)) = (header.path(), header.member()) else {
             return Err(Refusal::arguments("a call needs a path and a member"));
@@ -117,25 +132,18 @@ impl Service {
             None => Standard::of_method(member),
         };
         if let Some(standard) = standard.filter(|standard| standard.is_at(&node)) {
-            *held = Some(self.parts.supervisor.answering().await);
-            return standard.answer(&self.parts.supervisor, &node, message).await.map(Body::Standard);
+            return Ok(Deed::Standard(standard, node));
         }
         let own = node.interface().filter(|own| interface.is_none_or(|name| name == own.name()));
         let Some(own) = own else {
             let name = interface.unwrap_or_default();
             return Err(Refusal::standard("UnknownInterface", format!("{path} has no interface {name}")));
         };
-        self.own(message, node, own, held).await.map(Body::Ours)
+        self.own(message, node, own).await
     }
 
     /// A method of ours.
-    async fn own(
-        &self,
-        message: &Message,
-        node: Node,
-        interface: Interface,
-        held: &mut Option<Answering>,
-    ) -> Result<Outcome, Refusal> {
+    async fn own(&self, message: &Message, node: Node, interface: Interface) -> Result<Deed, Refusal> {
         let header = message.header();
         let member = header.member().map_or("", |member| member.as_str());
         let Some((method, with_flags)) = Method::find(interface, member) else {
@@ -147,11 +155,8 @@ impl Service {
             let text = format!("{member} takes arguments of type '{wanted}', not '{given}'");
             return Err(Refusal::arguments(text));
         }
-        let supervisor = &self.parts.supervisor;
         if method.right == Right::Look {
-            let plan = (method.plan)(&mut Given::read(node, message, with_flags)?)?;
-            *held = Some(supervisor.answering().await);
-            return Ok(plan.perform(supervisor, &ourselves()).await?);
+            return Ok(Deed::Look((method.plan)(&mut Given::read(node, message, with_flags)?)?));
         }
         let sender = header.sender().ok_or_else(|| Refusal::denied("the call has no sender"))?;
         let caller = identify(&self.connection, sender).await?;
@@ -168,17 +173,27 @@ impl Service {
             self.refused(&words, &caller, &refusal);
             return Err(refusal);
         }
-        if supervisor.state() != SupervisorState::Running {
+        if self.parts.supervisor.state() != SupervisorState::Running {
             return Err(Fault::bare(FaultCode::ShutdownState).into());
         }
-        // It waits for the others.
-        if plan != Plan::Reexec {
-            *held = Some(supervisor.answering().await);
-        }
-        let outcome =
-            plan.perform(supervisor, &caller.asker).await.and_then(|outcome| single(method, outcome));
-        self.done(&words, &caller, &outcome);
-        Ok(outcome?)
+        Ok(Deed::Change { method, plan, words, caller })
+    }
+
+    async fn perform(&self, message: &Message, deed: Deed) -> Result<Body, Refusal> {
+        let supervisor = &self.parts.supervisor;
+        let outcome = match deed {
+            Deed::Standard(standard, node) => {
+                return standard.answer(supervisor, &node, message).await.map(Body::Standard);
+            }
+            Deed::Look(plan) => plan.perform(supervisor, &ourselves()).await,
+            Deed::Change { method, plan, words, caller } => {
+                let outcome = plan.perform(supervisor, &caller.asker).await;
+                let outcome = outcome.and_then(|outcome| single(method, outcome));
+                self.done(&words, &caller, &outcome);
+                outcome
+            }
+        };
+        Ok(Body::Ours(outcome?))
     }
 
     /// Who may not is written down, but cannot fill the disk with it.
