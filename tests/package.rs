@@ -30,8 +30,8 @@ fn lintian_has_nothing_to_say() {
 /// Files and links that are there because of us: by their names, and whatever starts services.
 fn files(machine: &Machine) -> String {
     machine.sh(
-        "find /etc /lib/systemd /run /usr /var -xdev -path /var/lib/dpkg/info -prune -o \
-         \\( -iname '*supervisor*' -o -name 'pidproxy*' -o -path '/etc/systemd/*' -o -path '/etc/rc?.d/*' \\) -print | sort",
+        "find /etc /lib/systemd /run /usr /var -xdev -path /var/lib/dpkg/info -prune -o -path /run/runit -prune -o \
+         \\( -iname '*superv*' -o -name 'pidproxy*' -o -path '/etc/systemd/*' -o -path '/etc/rc?.d/*' \\) -print | sort",
     )
 }
 
@@ -53,6 +53,10 @@ fn it_is_started_and_enabled_and_a_purge_leaves_nothing() {
     machine.write("/etc/supervisor/conf.d/sleeper.conf", PROGRAM);
     machine.sh("systemctl reload supervisord");
     let sleeper = machine.running_pid("sleeper");
+    machine.install(&package::deb());
+    assert_eq!(machine.property("MainPID"), main, "installed again, nothing was stopped");
+    assert_eq!(machine.running_pid("sleeper"), sleeper);
+
     machine.sh("rm /etc/supervisor/conf.d/sleeper.conf; dpkg --purge supervisor 2>&1");
     machine.sh(&format!("! test -e /proc/{main} && ! test -e /proc/{sleeper}"));
     assert_eq!(files(&machine), before);
@@ -76,8 +80,7 @@ fn an_upgrade_is_noticed_by_no_program() {
     if !may_boot() {
         return;
     }
-    let machine = Machine::bare("own");
-    machine.install(&package::deb());
+    let machine = Machine::installed("own");
     machine.write("/etc/supervisor/conf.d/sleeper.conf", PROGRAM);
     machine.sh("systemctl reload supervisord");
     let (main, sleeper) = (machine.property("MainPID"), machine.running_pid("sleeper"));
@@ -104,10 +107,15 @@ fn an_upgrade_is_noticed_by_no_program() {
         "{said}"
     );
     machine.sh("mv /run/away /run/supervisor.sock");
+
+    machine.forbid_starting();
+    let said = upgrade(&machine, "5.0.4");
+    assert!(said.contains("goes on: policy-rc.d does not allow it to be replaced"), "{said}");
+    machine.sh("rm /usr/sbin/policy-rc.d");
     assert_eq!((machine.property("MainPID"), machine.running_pid("sleeper")), (main, sleeper));
 
     machine.sh("systemctl disable --now supervisord 2>&1");
-    let said = upgrade(&machine, "5.0.4");
+    let said = upgrade(&machine, "5.0.5");
     assert!(!said.contains("goes on"), "{said}");
     assert_eq!(machine.property("ActiveState"), "inactive");
 }
@@ -118,8 +126,7 @@ fn its_own_tests_pass() {
     if !may_boot() {
         return;
     }
-    let machine = Machine::bare("autopkgtest");
-    machine.install(&package::deb());
+    let machine = Machine::installed("autopkgtest");
     for (name, script) in [
         ("version", include_str!("../debian/tests/version")),
         ("service", include_str!("../debian/tests/service")),

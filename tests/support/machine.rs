@@ -28,8 +28,14 @@ impl Machine {
     /// Boots, and installs the package. The daemon is not started: the administrator has said no.
     pub fn boot(name: &str) -> Self {
         let machine = Self::bare(name);
-        machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n");
-        machine.sh("chmod +x /usr/sbin/policy-rc.d");
+        machine.forbid_starting();
+        machine.install(&package::deb());
+        machine
+    }
+
+    /// Boots, and installs the package, which starts the daemon.
+    pub fn installed(name: &str) -> Self {
+        let machine = Self::bare(name);
         machine.install(&package::deb());
         machine
     }
@@ -54,6 +60,12 @@ impl Machine {
             "rm -rf /etc/supervisor /var/log/supervisor /usr/sbin/policy-rc.d /var/lib/man-db/auto-update",
         );
         machine
+    }
+
+    /// Has the administrator say that packages start nothing.
+    pub fn forbid_starting(&self) {
+        self.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n");
+        self.sh("chmod +x /usr/sbin/policy-rc.d");
     }
 
     /// Installs a package, or upgrades to it. Nobody is there to answer a question.
