@@ -267,7 +267,7 @@ mod tests {
     use nix::sys::signal::{Signal, raise};
     use tempfile::TempDir;
 
-    use crate::system::interrupt::wait;
+    use crate::system::interrupt::{heed_in_tests, wait};
 
     use super::*;
 
@@ -385,6 +385,7 @@ mod tests {
         let mut client = Client::new(format!("unix://{}", dir.path().join("s").display()), None, None);
         let told = asked(client.aside(Duration::from_millis(1)).as_mut());
         assert_eq!(told, Err(CallError::Other("the server has said nothing for 1ms".to_owned())));
+        heed_in_tests();
         let interrupts = Rc::new(Interrupts::watch().unwrap());
         client.heed(&interrupts);
         raise(Signal::SIGINT).unwrap();

@@ -73,6 +73,13 @@ fn set_action(action: &SigAction) -> nix::Result<SigAction> {
     unsafe { sigaction(Signal::SIGINT, action) }
 }
 
+/// Has SIGINT heeded, although whoever started the tests ignores it, as a shell does for what runs in the background.
+#[cfg(test)]
+pub fn heed_in_tests() {
+    set_action(&SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty()))
+        .expect("a known signal");
+}
+
 /// What a wait brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Woken {
@@ -146,6 +153,7 @@ mod tests {
 
     #[test]
     fn ctrl_c_ends_a_wait_and_nothing_else() {
+        heed_in_tests();
         let (_near, far) = UnixStream::pair().unwrap();
         let interrupts = Interrupts::watch().unwrap();
         // To this thread, as the tests have many.
