@@ -4,7 +4,7 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
@@ -167,12 +167,26 @@ fn what_a_stranger_makes_a_browser_ask_is_refused() {
     // No name leads to a unix socket, but a proxy may.
     assert_eq!(unix("Host: elsewhere.example\r\n").0, 200);
     assert_eq!(unix("Host: x\r\nOrigin: https://elsewhere.example\r\n").0, 403);
-    // What only looks is not asked where it comes from.
+    // What only looks may come from a link, but not under a name of somebody else's: that page could read the answer.
+    for (head, code) in [
+        ("", "200 OK"),
+        ("Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\n", "200 OK"),
+        ("Host: elsewhere.example\r\n", "403 Forbidden"),
+    ] {
+        for page in ["/", "/ok.html", "/tail.html?processname=x", "/logtail/x", "/mainlogtail", "/events"] {
+            let answer = look(port, page, head);
+            assert!(answer.starts_with(&format!("HTTP/1.1 {code}\r\n")), "{page}: {answer}");
+        }
+    }
+}
+
+/// The first line of what a place answers, and perhaps more.
+fn look(port: u16, page: &str, head: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    stream.write_all(b"GET /ok.html HTTP/1.0\r\nHost: elsewhere.example\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    stream.write_all(format!("GET {page} HTTP/1.1\r\n{head}\r\n").as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line
 }
 
 #[test]
@@ -202,6 +216,9 @@ fn programs_may_call_a_server_that_is_open_on_purpose_by_any_name() {
     let tcp = |headers: &str| post(TcpStream::connect(("127.0.0.1", port)).unwrap(), headers, "getState").0;
     assert_eq!(tcp("Host: worker:9001\r\n"), 200);
     assert_eq!(tcp("Host: worker:9001\r\nOrigin: http://worker:9001\r\n"), 403);
+    let looks = |head: &str| look(port, "/", &format!("Host: worker:9001\r\n{head}"));
+    assert_eq!(looks("User-Agent: curl/7.88.1\r\n"), "HTTP/1.1 200 OK\r\n");
+    assert_eq!(looks("User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n"), "HTTP/1.1 403 Forbidden\r\n");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Where a change may come from: not from a page of somebody else's that a browser of ours shows, nor under a name of
-//! somebody else's that leads here (DNS rebinding). Clients that are no browsers say nothing of it.
+//! Where a request may come from: a change not from a page of somebody else's that a browser of ours shows, and nothing under
+//! a name of somebody else's that leads here (DNS rebinding: such a page reads what it likes). Clients that are no browsers say
+//! nothing of it.
 
 use std::net::IpAddr;
 
@@ -44,31 +45,44 @@ impl Names {
     }
 }
 
+/// What a head tells, in lower case.
+fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    // What is no text is no name of ours.
+    headers.get(name).map(|value| value.to_str().unwrap_or("?").to_lowercase())
+}
+
+/// The browser's own word where a request comes from, which no page can choose; it knows nothing of proxies.
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Why a request with this head is refused, whatever it asks for.
+#[must_use]
+pub fn stranger(names: &Names, headers: &HeaderMap, changes: bool) -> Option<&'static str> {
+    let host = text(headers, &header::HOST)?;
+    // Under a name of its own, a page that reads sends nothing else that tells a browser: no Origin, and without TLS no word
+    // of the browser's either.
+    let looks = || text(headers, &header::USER_AGENT).is_some_and(|agent| agent.starts_with("mozilla/"));
+    let strict = match names.strangers {
+        Strangers::Welcome => false,
+        Strangers::NoBrowsers => {
+            headers.contains_key(header::ORIGIN) || headers.contains_key(SITE) || (!changes && looks())
+        }
+        Strangers::Refused => true,
+    };
+    let known = || host_of(&host).parse::<IpAddr>().is_ok() || names.knows(host_of(&host));
+    (strict && !known()).then_some(
+        "The Host header has a name that is none of this server: if it is one, add it to hosts= in the section of the server, or \
+         set a password.",
+    )
+}
+
 /// Why a change with this head is refused.
 #[must_use]
 pub fn objection(names: &Names, headers: &HeaderMap) -> Option<&'static str> {
-    let text = |name: &HeaderName| {
-        // What is no text is no name of ours.
-        headers.get(name).map(|value| value.to_str().unwrap_or("?").to_lowercase())
-    };
-    let (host, origin) = (text(&header::HOST), text(&header::ORIGIN));
-    // The browser's own word, which no page can choose; it knows nothing of proxies.
-    let site = text(&HeaderName::from_static("sec-fetch-site"));
-    let strict = match names.strangers {
-        Strangers::Welcome => false,
-        Strangers::NoBrowsers => origin.is_some() || site.is_some(),
-        Strangers::Refused => true,
-    };
-    if let Some(host) = &host
-        && strict
-        && host_of(host).parse::<IpAddr>().is_err()
-        && !names.knows(host_of(host))
-    {
-        return Some(
-            "The Host header has a name that is none of this server: if it is one, add it to hosts= in the section of the server, or \
-             set a password.",
-        );
+    if let Some(objection) = stranger(names, headers, true) {
+        return Some(objection);
     }
+    let (host, origin) = (text(headers, &header::HOST), text(headers, &header::ORIGIN));
+    let site = text(headers, &SITE);
     let elsewhere = "A page from elsewhere asks for a change: if it comes through a proxy, add its host to hosts= in the section of \
                      the server.";
     match site.as_deref() {
@@ -140,6 +154,25 @@ mod tests {
         assert!(refuses(&names, &[("host", "worker:9001"), ("origin", "http://worker:9001")]));
         assert!(refuses(&names, &[("host", "worker:9001"), ("sec-fetch-site", "same-origin")]));
         assert!(!refuses(&names, &[("host", "10.1.2.3:9001"), ("origin", "http://10.1.2.3:9001")]));
+    }
+
+    #[test]
+    fn pages_of_others_read_nothing_under_a_name_of_theirs() {
+        let hides = |strangers, lines: &[(&'static str, &'static str)]| {
+            let pair = |(name, value): &(&'static str, &'static str)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            };
+            stranger(&Names::new([], strangers), &lines.iter().map(pair).collect(), false).is_some()
+        };
+        let (evil, browser) = (("host", "evil.example:9001"), ("user-agent", "Mozilla/5.0 (X11; Linux)"));
+        assert!(hides(Strangers::Refused, &[evil]));
+        assert!(!hides(Strangers::Refused, &[("host", "localhost:9001"), browser]));
+        assert!(!hides(Strangers::Refused, &[browser]));
+        assert!(!hides(Strangers::NoBrowsers, &[evil, ("user-agent", "curl/7.88.1")]));
+        assert!(hides(Strangers::NoBrowsers, &[evil, browser]));
+        assert!(hides(Strangers::NoBrowsers, &[evil, ("sec-fetch-site", "same-origin")]));
+        assert!(!hides(Strangers::NoBrowsers, &[("host", "10.1.2.3:9001"), browser]));
+        assert!(!hides(Strangers::Welcome, &[evil, browser]));
     }
 
     #[test]

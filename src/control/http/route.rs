@@ -168,9 +168,11 @@ async fn admit(
             Some(gate.admit(given, surface, life).await.ok_or(Err(StatusCode::UNAUTHORIZED))?)
         }
     };
-    if !matches!(*request.method(), Method::GET | Method::HEAD)
-        && let Some(objection) = origin::objection(&site.names, headers)
-    {
+    let objection = match *request.method() {
+        Method::GET | Method::HEAD => origin::stranger(&site.names, headers, false),
+        _ => origin::objection(&site.names, headers),
+    };
+    if let Some(objection) = objection {
         return Err(Ok(page::explained(StatusCode::FORBIDDEN, objection)));
     }
     Ok(user)
