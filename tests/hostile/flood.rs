@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,28 +24,40 @@ const CROWD: usize = 300;
 /// What the two listeners may take with all their connections, and the daemon without clients.
 const BOUND: usize = 2 * (REQUESTS + ANSWERS + 256 * (256 << 10)) + (64 << 20);
 
+/// So many calls that a percent of them is a few.
+const ENOUGH: usize = 300;
+/// After so long, there are few calls because they take long.
+const LONG: Duration = Duration::from_secs(20);
+
 /// A client who asks, and does not wait long between two questions.
 struct Asker {
     over: Arc<AtomicBool>,
+    asked: Arc<AtomicUsize>,
     asks: JoinHandle<Vec<Duration>>,
 }
 
 impl Asker {
     fn start(socket: PathBuf) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&over);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (told, count) = (Arc::clone(&over), Arc::clone(&asked));
         let asks = thread::spawn(move || {
             let mut took = Vec::new();
-            while !told.load(Ordering::Relaxed) || took.len() < 20 {
+            while !told.load(Ordering::Relaxed) {
                 let began = Instant::now();
                 let state = rpc::call(&socket, "supervisor.getState", &json!([])).expect("an answer");
                 took.push(began.elapsed());
+                count.store(took.len(), Ordering::Relaxed);
                 assert_eq!(state.member("statename"), Some(&Value::string("RUNNING")));
                 thread::sleep(Duration::from_millis(2));
             }
             took
         });
-        Self { over, asks }
+        Self { over, asked, asks }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) >= ENOUGH
     }
 
     fn finish(self) -> Vec<Duration> {
@@ -63,17 +75,23 @@ fn high_water(pid: i32) -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
 }
 
-/// Does something while the client asks, and tells how it fared.
+/// Does something again and again while the client asks, and tells how it fared.
 #[track_caller]
 #[allow(clippy::print_stdout, reason = "`make hostile` shows it")]
-fn meanwhile<T>(daemon: &Daemon, what: &str, deed: impl FnOnce() -> T) -> T {
-    let asker = Asker::start(daemon.socket());
-    let done = deed();
+fn meanwhile<T>(daemon: &Daemon, what: &str, mut deed: impl FnMut() -> T) -> T {
+    let (asker, began) = (Asker::start(daemon.socket()), Instant::now());
+    let mut done = deed();
+    let mut times = 1;
+    while !asker.has_enough() && began.elapsed() < LONG {
+        // Those of the last time leave at once, as others come.
+        done = deed();
+        times += 1;
+    }
     let took = asker.finish();
     let at = |percent: usize| took[(took.len() * percent / 100).min(took.len() - 1)].as_secs_f64() * 1e3;
     let memory = high_water(daemon.pid);
     println!(
-        "{what}: {} calls, p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms; memory at most {} MiB",
+        "{what}, {times} times: {} calls, p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms; memory at most {} MiB",
         took.len(),
         at(50),
         at(99),

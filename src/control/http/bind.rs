@@ -11,11 +11,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, connect, listen, socket};
 use nix::unistd::{Uid, User};
 
 use super::Listener;
 use crate::config::spec::{ServerAddress, bare};
+
+/// Connections that may wait at a unix socket until they are accepted; whoever comes then waits outside, and whoever does not
+/// wait is told so. A flood that has filled this queue is let in, and sent away again, within milliseconds: whoever comes
+/// behind it has to wait for that.
+const QUEUE: i32 = 128;
 
 /// Between removing a stale socket and trying again.
 const STALE_PAUSE: Duration = Duration::from_millis(300);
@@ -167,6 +172,8 @@ fn bind_unix(path: &Path, mode: u32, uid: Option<u32>, gid: Option<u32>) -> Resu
         fs::remove_file(&temporary)?;
     }
     let listener = UnixListener::bind(&temporary)?;
+    // The standard library takes as many as the kernel lets it: four thousand.
+    Backlog::new(QUEUE).and_then(|queue| listen(&listener, queue)).map_err(BindError::Socket)?;
     let temporary = SocketFile::new(&temporary)?;
     fs::set_permissions(&temporary.path, fs::Permissions::from_mode(mode))?;
     std::os::unix::fs::chown(&temporary.path, uid, gid)

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::api::Surface;
 
 /// Where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// A process of this machine.
     Process(i32),
