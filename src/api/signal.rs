@@ -65,6 +65,10 @@ impl Signal {
     pub const TERM: Self = Self(15);
     /// SIGCHLD.
     pub const CHLD: Self = Self(17);
+    /// SIGCONT.
+    pub const CONT: Self = Self(18);
+    /// SIGSTOP.
+    pub const STOP: Self = Self(19);
 
     /// The signal of that number, if the kernel can deliver one.
     #[must_use]

@@ -23,6 +23,17 @@ pub enum WaitStatus {
 }
 
 impl WaitStatus {
+    /// Reads the word that wait(2) tells.
+    #[must_use]
+    pub fn decoded(word: i32) -> Self {
+        let (signal, core_dumped) = (word & 0x7f, word & 0x80 != 0);
+        match Signal::from_number(signal) {
+            _ if signal == 0 => Self::Exited((word >> 8) & 0xff),
+            Some(signal) => Self::Signalled { signal, core_dumped },
+            None => Self::Lost,
+        }
+    }
+
     /// Supervisor's `exitstatus`: the exit code, or -1 when there was none.
     #[must_use]
     pub fn code(self) -> i32 {
@@ -42,6 +53,27 @@ impl fmt::Display for WaitStatus {
                 write!(f, "terminated by {signal}{}", if *core_dumped { " (core dumped)" } else { "" })
             }
             Self::Lost => f.write_str("exit status unknown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_wait_is_read() {
+        let killed = |signal, core_dumped| WaitStatus::Signalled { signal, core_dumped };
+        for (word, status) in [
+            (0, WaitStatus::Exited(0)),
+            (9472, WaitStatus::Exited(37)),
+            (0xff00, WaitStatus::Exited(255)),
+            (15, killed(Signal::TERM, false)),
+            (0x8b, killed(Signal::from_number(11).unwrap(), true)),
+            (64, killed(Signal::from_number(64).unwrap(), false)),
+            (0x7f, WaitStatus::Lost),
+        ] {
+            assert_eq!(WaitStatus::decoded(word), status, "{word:#x}");
         }
     }
 }

@@ -256,7 +256,11 @@ impl Children {
         let status = match child.pidfd.try_reap() {
             Ok(None) => return,
             Ok(Some(status)) => status,
-            Err(_) => WaitStatus::Lost,
+            // It is not our child: another supervisord has started it.
+            Err(_) => match child.pidfd.status_of_stranger(child.pid) {
+                Some(status) => status,
+                None => return drop(poll.modify(&child.pidfd, id.0, Interest::END)),
+            },
         };
         let _ = poll.remove(&child.pidfd);
         let failure = child.report.read();

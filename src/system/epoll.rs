@@ -26,6 +26,8 @@ impl Interest {
     pub const WRITE: Self = Self { readable: false, writable: true, priority: false };
     /// What is exceptional only.
     pub const PRIORITY: Self = Self { readable: false, writable: false, priority: true };
+    /// Only that the other side has closed, which is always told.
+    pub const END: Self = Self { readable: false, writable: false, priority: false };
 
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::empty();

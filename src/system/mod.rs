@@ -24,6 +24,7 @@ pub mod pidfd;
 pub mod reexec;
 pub mod rlimit;
 pub mod spawn;
+pub mod stranger;
 pub mod terminal;
 pub mod usage;
 pub mod user;
