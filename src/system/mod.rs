@@ -23,6 +23,7 @@ pub mod output;
 pub mod pidfd;
 pub mod reexec;
 pub mod rlimit;
+pub mod shared;
 pub mod spawn;
 pub mod stranger;
 pub mod terminal;
