@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::fstat;
+
 use crate::system::fds;
 use crate::system::output::{Output, Short};
 
@@ -19,6 +21,17 @@ pub struct RotatingFile {
     position: u64,
     /// It is a file with a name, which can be given to another.
     rotates: bool,
+}
+
+/// Where the end of a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Its device.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+    /// Its length.
+    pub size: u64,
 }
 
 impl AsFd for RotatingFile {
@@ -75,6 +88,13 @@ impl RotatingFile {
         outcome
     }
 
+    /// Where the next bytes go; `None`: that cannot be found again.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        let found = fstat(&self.output).ok().filter(|_| self.rotates)?;
+        Some(Mark { device: found.st_dev, inode: found.st_ino, size: u64::try_from(found.st_size).ok()? })
+    }
+
     /// It is time to rotate.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -99,7 +119,9 @@ impl RotatingFile {
         }
         // Not what others have put there; nor what a rotation that stopped half-way has moved already.
         if fs::metadata(&self.path).is_ok_and(|named| same(&own, &named)) {
-            for i in (1..self.backups).rev() {
+            // A gap, which a rotation that was cut off has left, is filled: what is behind it makes no way.
+            let gap = (1..self.backups).find(|i| !taken(&numbered(&self.path, *i))).unwrap_or(self.backups);
+            for i in (1..gap).rev() {
                 unless_missing(fs::rename(numbered(&self.path, i), numbered(&self.path, i + 1)))?;
             }
             unless_missing(fs::rename(&self.path, numbered(&self.path, 1)))?;
@@ -209,6 +231,10 @@ fn numbered(base: &Path, number: i64) -> PathBuf {
     name.into()
 }
 
+fn taken(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
 fn unless_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -245,6 +271,27 @@ mod tests {
         assert_eq!(sizes(dir.path(), &names), [Some(0), Some(100), Some(120), None]);
         write(&mut log, &[b'x'; 101]);
         assert_eq!(sizes(dir.path(), &names), [Some(0), Some(101), Some(100), None]);
+    }
+
+    #[test]
+    fn a_rotation_that_was_cut_off_costs_no_backup() {
+        let names = ["l", "l.1", "l.2", "l.3"];
+        // A daemon was killed after it had made so many steps of: .2 to .3, .1 to .2, the log to .1.
+        for steps in 0..=3 {
+            let dir = tempfile::tempdir().unwrap();
+            let file = |name: &str| dir.path().join(name);
+            for (name, size) in [("l", 10), ("l.1", 1), ("l.2", 2)] {
+                fs::write(file(name), vec![b'x'; size]).unwrap();
+            }
+            for step in 0..steps {
+                fs::rename(file(names[2 - step]), file(names[3 - step])).unwrap();
+            }
+            let mut log = RotatingFile::open(&file("l"), 10, 3).unwrap();
+            if log.is_full() {
+                log.rotate().unwrap();
+            }
+            assert_eq!(sizes(dir.path(), &names), [Some(0), Some(10), Some(1), Some(2)], "{steps} steps");
+        }
     }
 
     #[test]
