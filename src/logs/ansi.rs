@@ -44,6 +44,27 @@ impl Stripper {
         }
     }
 
+    /// Where it stands, as a number below 4.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self.0 {
+            State::Text => 0,
+            State::Escape => 1,
+            State::Sequence => 2,
+        }
+    }
+
+    /// One that stands there; `None`: nowhere.
+    #[must_use]
+    pub fn at(code: u8) -> Option<Self> {
+        Some(Self(match code {
+            0 => State::Text,
+            1 => State::Escape,
+            2 => State::Sequence,
+            _ => return None,
+        }))
+    }
+
     /// The end: an escape that became no sequence is text.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.0) == State::Escape {
@@ -55,6 +76,16 @@ impl Stripper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_it_stands_is_a_number() {
+        for text in [&b"x"[..], b"x\x1b", b"x\x1b[3"] {
+            let mut stripper = Stripper::default();
+            stripper.strip(text, &mut Vec::new());
+            assert_eq!(Stripper::at(stripper.code()), Some(stripper));
+        }
+        assert_eq!(Stripper::at(3), None);
+    }
 
     #[test]
     fn escapes_go_wherever_the_reads_cut() {

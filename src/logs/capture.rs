@@ -24,6 +24,9 @@ pub struct Capture {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Message {
     newest: VecDeque<u8>,
+    /// Its beginning is not known: it is told to nobody.
+    #[serde(default)]
+    headless: bool,
 }
 
 /// A piece of a stream.
@@ -57,6 +60,25 @@ impl Capture {
         Self { limit, held: Vec::new(), message: None }
     }
 
+    /// How many bytes of a message it keeps.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// What it holds back, and whether it is in a message.
+    #[must_use]
+    pub fn stand(&self) -> (&[u8], bool) {
+        (&self.held, self.message.is_some())
+    }
+
+    /// One that stands there; of a message that has begun nothing more is known, and it comes to nothing.
+    #[must_use]
+    pub fn at(limit: usize, held: &[u8], in_message: bool) -> Self {
+        let message = in_message.then(|| Message { headless: true, ..Message::default() });
+        Self { limit, held: held.to_vec(), message }
+    }
+
     /// Takes in some output, and gives it on in pieces.
     pub fn feed(&mut self, bytes: &[u8], give: &mut dyn FnMut(Piece<'_>)) {
         let joined;
@@ -74,6 +96,7 @@ impl Capture {
             self.give(&rest[..at], give);
             rest = &rest[at + token.len()..];
             match self.message.take() {
+                Some(message) if message.headless => {}
                 Some(mut message) => give(Piece::Message(message.bytes())),
                 None => self.message = Some(Message::default()),
             }
@@ -149,6 +172,17 @@ mod tests {
         capture.feed(b"short", &mut |piece| seen.push(format!("{piece:?}")));
         assert_eq!(seen, [format!("{:?}", Piece::Log(b"short"))]);
         assert_eq!(split(9, [&b"x<!--X"[..]]).0, b"x<!--X", "at the end it is no token");
+    }
+
+    #[test]
+    fn a_message_whose_beginning_is_not_known_is_neither_logged_nor_told() {
+        let mut first = Capture::new(9);
+        first.feed(b"<!--XSUPERVISOR:BEGIN-->abc<!--XSUP", &mut |_| {});
+        let (held, in_message) = first.stand();
+        assert_eq!((held, in_message), (&b"<!--XSUP"[..], true));
+        let (mut next, mut seen) = (Capture::at(9, held, in_message), Vec::new());
+        next.feed(b"ERVISOR:END-->log", &mut |piece| seen.push(format!("{piece:?}")));
+        assert_eq!(seen, [format!("{:?}", Piece::Log(b"log"))]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod ansi;
 pub mod capture;
+pub mod cell;
 pub mod last_words;
 pub mod main_log;
 pub mod plane;

@@ -14,6 +14,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use super::cell::{Cell, Finished};
 use super::last_words::LastWords;
 use super::sink::{FileSink, Journal};
 pub use budget::{Budget, Claim};
@@ -25,6 +26,7 @@ use crate::api::{Event, Notice};
 use crate::systemd::journal::SOCKET;
 
 mod budget;
+mod buffer;
 mod channel;
 pub mod drops;
 mod pause;
@@ -144,11 +146,26 @@ impl Plane {
     /// # Errors
     /// When there are no descriptors or no thread to be had.
     pub fn start(notify: Box<dyn Fn(PlaneEvent) + Send + Sync>) -> io::Result<Self> {
+        Self::start_with(notify, None)
+    }
+
+    /// Starts the thread with a cell, in which what was read and not yet written is kept for whoever comes next. What the one
+    /// before us has left there is written first, on this thread; its stream, once it is opened, tells it to everybody else.
+    ///
+    /// # Errors
+    /// When there are no descriptors or no thread to be had.
+    pub fn start_with(
+        notify: Box<dyn Fn(PlaneEvent) + Send + Sync>,
+        mut cell: Option<Cell>,
+    ) -> io::Result<Self> {
         let notify: Notify = Arc::from(notify);
+        let Finished { said, echo } = cell.as_mut().map(Cell::finish).unwrap_or_default();
+        said.into_iter().for_each(|notice| notify(PlaneEvent::Note(notice)));
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (commands, queue) = sync_channel(QUEUE);
         let drops = Drops::default();
-        let worker = thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify), drops.clone())?;
+        let worker =
+            thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify), drops.clone(), cell, echo)?;
         let (runs, running) = channel();
         std::thread::Builder::new().name("logs".to_owned()).spawn(move || {
             let _runs: Sender<Infallible> = runs;

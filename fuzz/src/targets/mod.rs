@@ -6,6 +6,7 @@
 mod answer;
 mod basic;
 mod capture;
+mod cell;
 mod command;
 mod config;
 mod environment;
@@ -23,6 +24,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("answer", answer::run),
     ("basic", basic::run),
     ("capture", capture::run),
+    ("cell", cell::run),
     ("command", command::run),
     ("config", config::run),
     ("environment", environment::run),

@@ -1,11 +1,13 @@
 //! One stream of one child: what was read → escapes removed → captures taken out → sinks, main log, events.
 
+use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::buffer::Buffer;
 use super::drops::Drops;
 use super::pause::ChannelRecord;
 use super::{ChannelId, ChannelSpec, Notify, PlaneEvent, Prepared, Purpose, SharedFile};
@@ -13,6 +15,7 @@ use crate::api::text::{decoded, python_bytes};
 use crate::api::{Event, Level, Notice};
 use crate::logs::ansi::Stripper;
 use crate::logs::capture::{Capture, Piece};
+use crate::logs::cell::{CHUNK, Carry, Cell, Context, Echo, stream_of};
 use crate::logs::last_words::LastWords;
 use crate::logs::sink::journal::Lines;
 use crate::logs::sink::{Journal, Syslog, Written};
@@ -22,9 +25,20 @@ const IN_FLIGHT: usize = 4 << 20;
 
 /// The sinks' common means: nothing is allocated for a line.
 pub(super) struct Output {
-    pub(super) buffer: Vec<u8>,
+    pub(super) buffer: Buffer,
     stripped: Vec<u8>,
     wires: Wires,
+}
+
+/// What becomes of a chunk's text in the log.
+#[derive(Clone, Copy)]
+enum Text<'a> {
+    /// It is written.
+    New,
+    /// It is written, and the cell is told how far that has come.
+    Kept(&'a Cell),
+    /// It was written by the daemon before us, or for it.
+    Old,
 }
 
 /// Where pieces go besides the channel's own file.
@@ -46,6 +60,10 @@ pub(super) enum Outcome {
 /// A stream that is read.
 pub(super) struct Channel {
     pub(super) fd: OwnedFd,
+    /// The number of its pipe.
+    pub(super) stream: u64,
+    /// For people.
+    whose: String,
     stripper: Option<Stripper>,
     capture: Option<Capture>,
     last_words: LastWords,
@@ -62,9 +80,9 @@ struct Drain {
 }
 
 impl Output {
-    pub(super) fn new(buffer: usize, notify: Notify, drops: Drops) -> Self {
+    pub(super) fn new(buffer: Buffer, notify: Notify, drops: Drops) -> Self {
         let wires = Wires { syslog: Syslog::default(), notify, budget: Budget::new(IN_FLIGHT), drops };
-        Self { buffer: vec![0; buffer], stripped: Vec::with_capacity(buffer), wires }
+        Self { buffer, stripped: Vec::with_capacity(CHUNK), wires }
     }
 
     pub(super) fn drops(&self) -> &Drops {
@@ -80,6 +98,8 @@ impl Channel {
         };
         let journal = lines_of(&spec, journal, file.is_some());
         Self {
+            stream: stream_of(&fd),
+            whose: whose(&spec),
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
             capture: (limit > 0).then(|| Capture::new(limit)),
@@ -116,7 +136,9 @@ impl Channel {
     ) -> Self {
         let ChannelRecord { spec, stripper, capture, last_words, lost, journal: lines, .. } = record;
         let journal = lines_of(&spec, journal, file.is_some()).map(|begun| begun.resume(lines));
-        Self { fd, stripper, capture, last_words, drain: Drain { spec, file, journal, lost } }
+        let (stream, whose) = (stream_of(&fd), whose(&spec));
+        let drain = Drain { spec, file, journal, lost };
+        Self { fd, stream, whose, stripper, capture, last_words, drain }
     }
 
     pub(super) fn file(&self) -> Option<&SharedFile> {
@@ -129,26 +151,66 @@ impl Channel {
 
     /// Reads once, and writes that out.
     pub(super) fn pump(&mut self, output: &mut Output) -> Outcome {
-        let n = match rustix::io::read(&self.fd, &mut output.buffer) {
+        let n = match output.buffer.read(self) {
             Ok(0) => return Outcome::Closed,
             Ok(n) => n,
-            Err(rustix::io::Errno::AGAIN) => return Outcome::Empty,
-            Err(rustix::io::Errno::INTR) => return Outcome::More,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Outcome::Empty,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Outcome::More,
             Err(_) => return Outcome::Closed,
         };
         let Output { buffer, stripped, wires } = output;
-        self.drain.protocol(&buffer[..n], wires);
-        self.last_words.hear(&buffer[..n]);
+        let cell = buffer.cell();
+        self.drain.protocol(buffer.chunk(n), wires);
+        if let (Some(cell), Purpose::Listener(_)) = (cell, self.drain.spec.purpose) {
+            cell.told();
+        }
+        self.pass(buffer.chunk(n), cell.map_or(Text::New, Text::Kept), stripped, wires);
+        buffer.settle(self);
+        Outcome::More
+    }
+
+    /// Where it is read.
+    pub(super) fn context(&self) -> Context<'_> {
+        let path = self.drain.spec.target.as_deref().filter(|_| self.drain.file.is_some());
+        Context { stream: self.stream, whose: &self.whose, path, carry: self.carry() }
+    }
+
+    /// Where it stands.
+    pub(super) fn carry(&self) -> Carry {
+        Carry::new(self.stripper.as_ref(), self.capture.as_ref())
+    }
+
+    /// Goes on where the stream stood when a daemon died.
+    pub(super) fn stand(&mut self, carry: Carry) {
+        if let (Some(stripper), Some(stood)) = (&mut self.stripper, carry.stripper()) {
+            *stripper = stood;
+        }
+        if let Some(capture) = &mut self.capture {
+            *capture = carry.capture(capture.limit()).unwrap_or_else(|| Capture::new(capture.limit()));
+        }
+    }
+
+    /// Tells everybody but the log what was on its way when a daemon died.
+    pub(super) fn echo(&mut self, echo: &Echo, output: &mut Output) {
+        let Output { stripped, wires, .. } = output;
+        self.stand(echo.carry);
+        if !echo.told {
+            self.drain.protocol(&echo.chunk, wires);
+        }
+        self.pass(&echo.chunk, Text::Old, stripped, wires);
+    }
+
+    fn pass(&mut self, chunk: &[u8], text: Text<'_>, stripped: &mut Vec<u8>, wires: &mut Wires) {
+        self.last_words.hear(chunk);
         let bytes = match &mut self.stripper {
             Some(stripper) => {
                 stripped.clear();
-                stripper.strip(&buffer[..n], stripped);
+                stripper.strip(chunk, stripped);
                 &stripped[..]
             }
-            None => &buffer[..n],
+            None => chunk,
         };
-        self.take_in(bytes, wires);
-        Outcome::More
+        self.take_in(bytes, text, wires);
     }
 
     /// The stream has ended: writes out what was held back. What was last said, unless it was a protocol.
@@ -168,10 +230,10 @@ impl Channel {
         if let Some(stripper) = &mut self.stripper {
             stripped.clear();
             stripper.finish(stripped);
-            self.take_in(stripped, wires);
+            self.take_in(stripped, Text::New, wires);
         }
         let Self { capture: Some(capture), drain, .. } = self else { return };
-        let lost = capture.finish(&mut |piece| drain.piece(piece, wires));
+        let lost = capture.finish(&mut |piece| drain.piece(piece, Text::New, wires));
         if let Some(bytes) = lost {
             let name = &drain.spec.source.name.process;
             let channel = drain.spec.source.channel.name();
@@ -181,14 +243,33 @@ impl Channel {
         }
     }
 
-    fn take_in(&mut self, bytes: &[u8], wires: &mut Wires) {
+    fn take_in(&mut self, bytes: &[u8], text: Text<'_>, wires: &mut Wires) {
         let Self { capture, drain, .. } = self;
         match capture {
             _ if bytes.is_empty() => {}
-            None => drain.piece(Piece::Log(bytes), wires),
-            Some(capture) => capture.feed(bytes, &mut |piece| drain.piece(piece, wires)),
+            None => drain.piece(Piece::Log(bytes), text, wires),
+            Some(capture) => capture.feed(bytes, &mut |piece| drain.piece(piece, text, wires)),
         }
     }
+}
+
+fn whose(spec: &ChannelSpec) -> String {
+    format!("{} of '{}'", spec.source.channel.name(), spec.source.name)
+}
+
+/// To the log; `None`: that has it.
+fn write(file: &SharedFile, bytes: &[u8], text: Text<'_>) -> Option<Written> {
+    let cell = match text {
+        Text::New => None,
+        Text::Kept(cell) => Some(cell),
+        Text::Old => return None,
+    };
+    let done = cell.map_or(0, Cell::done);
+    let written = file.lock().unwrap_or_else(PoisonError::into_inner).write_from(bytes, cell);
+    if let Some(cell) = cell {
+        cell.done_with(done + bytes.len());
+    }
+    Some(written)
 }
 
 /// The way of a stream to the journal.
@@ -198,10 +279,10 @@ fn lines_of(spec: &ChannelSpec, journal: Option<Arc<Journal>>, has_file: bool) -
 }
 
 impl Drain {
-    fn piece(&mut self, piece: Piece<'_>, wires: &mut Wires) {
+    fn piece(&mut self, piece: Piece<'_>, text: Text<'_>, wires: &mut Wires) {
         match piece {
             Piece::Log(bytes) => {
-                self.log(bytes, wires);
+                self.log(bytes, text, wires);
                 self.tell(bytes, wires);
             }
             Piece::Captured(bytes) => self.tell(bytes, wires),
@@ -216,14 +297,14 @@ impl Drain {
     }
 
     /// To the sinks. What none of them took is lost.
-    fn log(&mut self, bytes: &[u8], wires: &mut Wires) {
-        let file = self.file.as_ref();
-        let file = file.map(|file| file.lock().unwrap_or_else(PoisonError::into_inner).write(bytes));
+    fn log(&mut self, bytes: &[u8], text: Text<'_>, wires: &mut Wires) {
+        let file = self.file.as_ref().and_then(|file| write(file, bytes, text));
         let name = &self.spec.source.name.process;
         let syslog = self.spec.syslog.then(|| wires.syslog.send(Some(name), bytes));
         let journal = self.journal.as_mut().map(|lines| lines.take(bytes));
         let kept = file.iter().filter(|_| !self.spec.window).chain(&syslog).chain(&journal);
         let lost = kept.map(|written| written.dropped).min().unwrap_or(0);
+        let lost = if matches!(text, Text::Old) && self.file.is_some() { 0 } else { lost };
         self.account(lost, file.into_iter().chain(syslog).chain(journal), wires);
     }
 

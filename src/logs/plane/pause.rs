@@ -182,7 +182,11 @@ impl Worker {
     pub(super) fn resume(&mut self, Stream { record, fd, file, journal }: Stream) {
         let id = record.id;
         match self.epoll.add(&fd, id.0, Interest::READ) {
-            Ok(()) => drop(self.channels.insert(id, Channel::resume(record, fd, file, journal))),
+            Ok(()) => {
+                let mut channel = Channel::resume(record, fd, file, journal);
+                self.recall(&mut channel);
+                self.channels.insert(id, channel);
+            }
             Err(error) => self.unreadable(&record.spec, &error),
         }
     }

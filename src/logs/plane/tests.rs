@@ -7,6 +7,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::*;
 use crate::api::ProcessName;
 use crate::api::event::Channel;
+use crate::logs::cell::{Carry, Context, stream_of};
 use crate::system::reexec::Inheritance;
 
 fn plane() -> (Plane, Receiver<PlaneEvent>) {
@@ -155,4 +156,41 @@ fn a_rest_that_nobody_wants_any_more_is_none() {
     plane.drain(vec![ChannelId(1)], 1);
     drop(paused);
     assert!(matches!(told.recv().unwrap(), PlaneEvent::Drained(1, Some(words)) if words == "later"));
+}
+
+#[test]
+fn what_a_daemon_that_died_had_on_its_way_is_in_the_log_and_is_told_when_its_stream_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let (read, mut write) = pipe();
+    let mut died = Cell::create().unwrap();
+    write.write_all(b"one\n").unwrap();
+    let context = Context {
+        stream: stream_of(&read),
+        whose: "stdout of 'cat'",
+        path: Some(&path),
+        carry: Carry::default(),
+    };
+    assert_eq!(died.read(&read, &context).unwrap(), 4);
+    let (cell, unwritten) = Cell::open(died.keep().unwrap()).unwrap();
+    assert!(unwritten.is_some());
+    let (tell, told) = channel();
+    let plane = Plane::start_with(Box::new(move |event| tell.send(event).unwrap()), Some(cell)).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
+    assert!(matches!(told.recv().unwrap(), PlaneEvent::Note(_)));
+    let purpose = Purpose::Program { capture: 0, events: true };
+    plane.open(ChannelId(9), read, plane.prepare(ChannelSpec { purpose, ..spec(&path) }).unwrap()).unwrap();
+    write.write_all(b"two\n").unwrap();
+    plane.drain(vec![ChannelId(9)], 1);
+    for expected in [&b"one\n"[..], b"two\n"] {
+        let event = told.recv().unwrap();
+        assert!(
+            matches!(&event, PlaneEvent::Observed(Event::ProcessLog { data, .. }, _) if data == expected),
+            "{event:?}"
+        );
+    }
+    assert!(matches!(told.recv().unwrap(), PlaneEvent::Drained(1, Some(words)) if words == "one | two"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    plane.stop();
+    assert_eq!(Cell::open(died.keep().unwrap()).unwrap().1, None);
 }

@@ -7,16 +7,16 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, PoisonError};
 
+use super::buffer::Buffer;
 use super::channel::{Channel, Outcome, Output};
 use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, Prepared, SharedFile};
 use crate::api::{Level, Notice};
+use crate::logs::cell::{Cell, Echo};
 use crate::logs::last_words::LastWords;
 use crate::logs::rotate::clear_closed;
 use crate::system::epoll::Interest;
 use crate::system::{Epoll, io_errno_name};
 
-/// What one read can bring; shared by all channels.
-const BUFFER: usize = 128 * 1024;
 /// Reads after which a drain ends, though somebody (a grandchild) still writes.
 const DRAIN_READS: usize = 64;
 const WAKE: u64 = u64::MAX;
@@ -30,6 +30,8 @@ pub(super) struct Worker {
     /// Of channels that were closed before they were drained.
     pub(super) last_words: HashMap<ChannelId, LastWords>,
     pub(super) output: Output,
+    /// What the streams of a daemon that died have still to hear, each its own.
+    echo: Option<Echo>,
 }
 
 impl Worker {
@@ -38,11 +40,14 @@ impl Worker {
         wake: Arc<OwnedFd>,
         notify: Notify,
         drops: Drops,
+        cell: Option<Cell>,
+        echo: Option<Echo>,
     ) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         epoll.add(&wake, WAKE, Interest::READ)?;
-        let output = Output::new(BUFFER, Arc::clone(&notify), drops);
-        Ok(Self { queue, wake, notify, epoll, channels: HashMap::new(), last_words: HashMap::new(), output })
+        let output = Output::new(Buffer::new(cell), Arc::clone(&notify), drops);
+        let (channels, last_words) = (HashMap::new(), HashMap::new());
+        Ok(Self { queue, wake, notify, epoll, channels, last_words, output, echo })
     }
 
     pub(super) fn run(mut self) {
@@ -106,8 +111,22 @@ impl Worker {
             sink.set_limits(spec.maxbytes, spec.backups);
         }
         match self.epoll.add(&fd, id.0, Interest::READ) {
-            Ok(()) => drop(self.channels.insert(id, Channel::new(fd, log))),
+            Ok(()) => {
+                let mut channel = Channel::new(fd, log);
+                self.recall(&mut channel);
+                self.channels.insert(id, channel);
+            }
             Err(error) => self.unreadable(&log.spec, &error),
+        }
+    }
+
+    /// A daemon that died may have had this stream before us.
+    pub(super) fn recall(&mut self, channel: &mut Channel) {
+        if let Some(echo) = self.echo.take_if(|echo| echo.stream == channel.stream) {
+            return channel.echo(&echo, &mut self.output);
+        }
+        if let Some(carry) = self.output.buffer.cell().and_then(|cell| cell.stands(channel.stream)) {
+            channel.stand(carry);
         }
     }
 
@@ -138,6 +157,7 @@ impl Worker {
         let Some(channel) = self.channels.remove(&id) else { return };
         // Ours alone, so that closing would do; but a fork may hold it for a moment longer.
         let _ = self.epoll.remove(&channel.fd);
+        self.output.buffer.forget(channel.stream);
         if let Some(words) = channel.finish(&mut self.output) {
             self.last_words.insert(id, words);
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outage::{Outage, OutageRecord, Written};
 use crate::api::Level;
+use crate::logs::cell::Cell;
 use crate::logs::rotate::RotatingFile;
 use crate::system::errno::errno_words;
 use crate::system::output::Short;
@@ -118,6 +119,11 @@ impl FileSink {
 
     /// Appends, or drops.
     pub fn write(&mut self, bytes: &[u8]) -> Written {
+        self.write_from(bytes, None)
+    }
+
+    /// Appends, or drops, what is a part of the chunk in a cell.
+    pub fn write_from(&mut self, bytes: &[u8], cell: Option<&Cell>) -> Written {
         let (now, mut written) = (Instant::now(), Written::default());
         if now >= self.look_at {
             self.look_at = now + LOOK;
@@ -126,9 +132,9 @@ impl FileSink {
         if self.outage.is_left_alone(now) {
             self.outage.drop(count(bytes), &mut written);
         } else if self.outage.is_on() {
-            self.resume(now, bytes, &mut written);
+            self.resume(now, bytes, cell, &mut written);
         } else {
-            self.append(now, bytes, &mut written);
+            self.append(now, bytes, cell, &mut written);
         }
         if let Some(last) = bytes.last() {
             self.whole.0 = *last == b'\n';
@@ -139,19 +145,24 @@ impl FileSink {
         written
     }
 
-    fn append(&mut self, now: Instant, bytes: &[u8], written: &mut Written) -> bool {
+    fn append(&mut self, now: Instant, bytes: &[u8], cell: Option<&Cell>, written: &mut Written) {
+        if let Some(cell) = cell {
+            cell.writing(self.file.mark());
+        }
         let outcome = self.file.write(bytes);
         let taken = outcome.as_ref().map_or_else(|short| short.written, |()| bytes.len());
+        if let Some(cell) = cell {
+            cell.wrote(taken);
+        }
         if let Some(last) = bytes[..taken].last() {
             self.whole.1 = *last == b'\n';
         }
-        let Err(Short { error, .. }) = outcome else { return true };
+        let Err(Short { error, .. }) = outcome else { return };
         self.outage.fail(&self.name, now, &error, count(&bytes[taken..]), written);
-        false
     }
 
     /// Tries again: goes on with a whole line, behind one that says what is missing.
-    fn resume(&mut self, now: Instant, bytes: &[u8], written: &mut Written) {
+    fn resume(&mut self, now: Instant, bytes: &[u8], cell: Option<&Cell>, written: &mut Written) {
         let skipped = if self.whole.0 { Some(0) } else { memchr::memchr(b'\n', bytes).map(|at| at + 1) };
         let Some(skipped) = skipped else { return self.outage.drop(count(bytes), written) };
         match self.file.follow() {
@@ -172,7 +183,10 @@ impl FileSink {
         self.whole.1 = true;
         self.outage.drop(count(&bytes[..skipped]), written);
         self.outage.end(&self.name, written);
-        self.append(now, &bytes[skipped..], written);
+        if let Some(cell) = cell {
+            cell.wrote(skipped);
+        }
+        self.append(now, &bytes[skipped..], cell, written);
     }
 
     /// Looks whether the file is still the one of that name.
