@@ -102,3 +102,48 @@ fn no_leftover_meets_the_next_instance() {
     machine.sh("systemctl stop supervisord");
     assert_eq!(machine.sh("pgrep -fc 'tra[p] \"\" TERM' || true").trim(), "0");
 }
+
+#[test]
+fn a_users_daemon_has_a_cgroup_for_each_program_and_is_on_the_session_bus() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("user");
+    machine.sh(
+        "useradd -m -u 4321 visitor; install -d -m 700 -o visitor /run/user/4321; systemctl start user@4321",
+    );
+    let sections = "[unix_http_server]\nfile=/run/user/4321/s\n[supervisord]\nlogfile=/home/visitor/log\npidfile=/run/user/4321/pid\n\
+         [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
+         [supervisorctl]\nserverurl=unix:///run/user/4321/s\n\
+         [program:mine]\ncommand=/bin/sh -c 'setsid sleep 4321 & exec sleep 1000'\nstdout_logfile=NONE\nstderr_logfile=NONE\n";
+    machine.write("/home/visitor/.config/supervisor/supervisord.conf", sections);
+    machine.sh("chown -R visitor /home/visitor");
+    let user = |command: &str| {
+        machine.sh(&format!(
+            "setpriv --reuid visitor --regid visitor --clear-groups env HOME=/home/visitor XDG_RUNTIME_DIR=/run/user/4321 \
+             DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/4321/bus {command} 2>&1"
+        ))
+    };
+    user("systemctl --user start supervisord");
+    let ctl = |words: &str| {
+        user(&format!("supervisorctl -c /home/visitor/.config/supervisor/supervisord.conf {words} || true"))
+    };
+    eventually("it runs", || {
+        let status = ctl("status --json mine");
+        so(status.contains("RUNNING") && status.contains("\"tasks\": 2"), status)
+    });
+    let place = "/sys/fs/cgroup/user.slice/user-4321.slice/user@4321.service/app.slice/supervisord.service";
+    assert_eq!(machine.sh(&format!("cat {place}/mine:mine/cgroup.procs")).lines().count(), 2);
+    assert_eq!(machine.sh(&format!("cat {place}/supervisor/cgroup.procs")).lines().count(), 1);
+    let bus = user(
+        "busctl --user call org.supervisord.Supervisor1 /org/supervisord/Supervisor1 \
+         org.supervisord.Supervisor1.Manager StopProcess s mine",
+    );
+    assert_eq!(bus, "a(sss) 1 \"mine\" \"\" \"\"\n");
+    assert_eq!(machine.sh("pgrep -fc 'sleep 432[1]' || true").trim(), "0", "nothing is left");
+    user("systemctl --user stop supervisord");
+    assert_eq!(
+        machine.sh(&format!("ls -d {place} 2>&1 || true")).lines().filter(|l| l.starts_with("/sys")).count(),
+        0
+    );
+}

@@ -365,16 +365,28 @@ fn locate(mounts: &str, cgroup: &str) -> Option<PathBuf> {
 /// systemd marks what it delegates (systemd.resource-control(5)). In a container we may be PID 1 of a cgroup namespace,
 /// whose top is ours if it can be written and is not the machine's own, which has no `cgroup.type`.
 fn is_delegated(path: &Path) -> bool {
-    let marked = ["user.delegate", "trusted.delegate"].iter().any(|name| {
+    let is_open = || OpenOptions::new().write(true).open(path.join("cgroup.procs")).is_ok();
+    let own_namespace = || std::process::id() == 1 && path.join("cgroup.type").exists();
+    let in_a_service =
+        || std::env::var_os("INVOCATION_ID").is_some() && is_of_a_users_manager(path, is_marked);
+    is_marked(path) || (own_namespace() || in_a_service()) && is_open()
+}
+
+fn is_marked(path: &Path) -> bool {
+    ["user.delegate", "trusted.delegate"].iter().any(|name| {
         let mut value = [0; 4];
         rustix::fs::getxattr(path, *name, &mut value).is_ok_and(|size| value.get(..size) == Some(b"1"))
-    });
-    let own_namespace = || {
-        std::process::id() == 1
-            && path.join("cgroup.type").exists()
-            && OpenOptions::new().write(true).open(path.join("cgroup.procs")).is_ok()
+    })
+}
+
+/// The manager of a user marks nothing: all of its tree was delegated to that user. A service in it is ours to divide, as no
+/// other process is in there; a scope is not, as it has the shell that we were started from.
+fn is_of_a_users_manager(path: &Path, is_marked: impl Fn(&Path) -> bool) -> bool {
+    let has_name = |path: &Path, start: &str| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(start) && name.ends_with(".service"))
     };
-    marked || own_namespace()
+    has_name(path, "") && path.ancestors().skip(1).any(|above| has_name(above, "user@") && is_marked(above))
 }
 
 #[cfg(test)]
@@ -391,6 +403,18 @@ mod tests {
             long.len() < 255 && long.starts_with("g:xxx") && long != leaf("g", &"x".repeat(401)),
             "{long}"
         );
+    }
+
+    #[test]
+    fn a_service_of_a_users_manager_is_its_own() {
+        let marked = |path: &Path| path.ends_with("user@7.service");
+        let manager = "/sys/fs/cgroup/user.slice/user-7.slice/user@7.service";
+        let ours = |path: &str| is_of_a_users_manager(Path::new(path), marked);
+        assert!(ours(&format!("{manager}/app.slice/supervisord.service")));
+        assert!(!ours(&format!("{manager}/app.slice/terminal-1.scope")));
+        assert!(!ours(manager));
+        assert!(!ours("/sys/fs/cgroup/user.slice/user-8.slice/user@8.service/app.slice/supervisord.service"));
+        assert!(!ours("/sys/fs/cgroup/system.slice/supervisord.service"));
     }
 
     #[test]
