@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz hostile
+.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz hostile vm
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ fuzz: ## Feed random input to everything that reads what others wrote, FUZZ_SECO
 
 # A toolchain of rustup is no package that could be depended on.
 deb_profile := $(if $(shell command -v rustup),-Ppkg.supervisord.rustup)
+
+vm: ## The limits of programs, and a fork bomb, in a virtual machine with Debian's kernel (DEB, or the one that `make deb` makes)
+	$(if $(DEB),,$(MAKE) deb)
+	tests/support/vm $(or $(DEB),../supervisor_*.deb)
 
 deb: ## Build the Debian package, beside this directory (needs debhelper)
 	dpkg-buildpackage -us -uc -b $(deb_profile)
