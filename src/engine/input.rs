@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::adopt::Adopted;
 use super::ledger::{Errand, Ticket};
 use super::process::ProcessId;
 use crate::api::{Event, Fault, Request, Signal, WaitStatus};
@@ -14,6 +15,8 @@ use crate::config::spec::GroupSpec;
 pub enum Input {
     /// The loop runs: activate what is configured.
     Started,
+    /// The loop runs, and another supervisor has left these: activate what is configured, with them.
+    Adopted(Vec<Adopted>),
     /// Somebody asked for something.
     Request {
         /// To be answered once.

@@ -16,6 +16,7 @@
 //! *May import:* api, config::{spec, diff}. *Invariants:* a process has at most one pid; every ticket is answered once; the
 //! order of effects is meaning. *Tested:* `engine/tests` (transcripts), `engine/worlds` (random worlds).
 
+mod adopt;
 mod diagnosis;
 mod effect;
 mod group;
@@ -41,6 +42,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+pub use adopt::{Adopted, Found};
 pub use effect::{Effect, LoadReason};
 pub use group::Group;
 pub use input::{Evidence, Input};
@@ -121,6 +123,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
             Input::Started => self.start_up(now),
+            Input::Adopted(found) => self.adopt(now, found),
             Input::Request { ticket, request } => self.request(now, ticket, request),
             Input::LogsPrepared { id, stdout, stderr } => self.logs_prepared(id, stdout, stderr),
             Input::Spawned { id, pid } => self.spawned(now, id, pid),

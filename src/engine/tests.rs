@@ -8,6 +8,8 @@ use crate::api::{FaultCode, Level, Request, Signal, Target, WaitStatus, WallSecs
 use crate::config::limits::Limits;
 use crate::config::spec::{AutoRestart, GroupKind, Leftovers, LogSpec, LogTarget, ProcessSpec, ToJournal};
 
+mod adopt;
+
 pub(super) fn program(name: &str) -> ProcessSpec {
     let log = LogSpec {
         target: LogTarget::None,

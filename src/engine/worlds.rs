@@ -157,6 +157,40 @@ impl World {
         }
     }
 
+    /// Begins afresh, or with what another supervisor has left: of which group, which process, and what it does.
+    fn begin(&mut self, found: &[(u8, u8, u8)]) {
+        let mut names = BTreeSet::new();
+        let adopted = |(group, process, what): &(u8, u8, u8)| {
+            let name = ProcessName::new(format!("g{group}"), format!("p{process}"));
+            let pid = 1000 + i32::from(*group) * 10 + i32::from(*process);
+            let now = match what % 6 {
+                0 | 1 => Found::Alive { pid, up: what % 6 == 0 },
+                2 => Found::Stopped,
+                3 => Found::Exited,
+                4 => Found::Failed,
+                _ => Found::Fatal,
+            };
+            let started = (what % 4 > 0).then_some((Mono(500_000_000), WallSecs(0)));
+            names.insert(name.clone()).then_some(Adopted {
+                name,
+                now,
+                started,
+                ended: None,
+                exitstatus: None,
+                spawnerr: None,
+                stdout: None,
+                stderr: None,
+            })
+        };
+        let all: Vec<Adopted> = found.iter().filter_map(adopted).collect();
+        let input = if all.is_empty() { Input::Started } else { Input::Adopted(all) };
+        self.engine.handle(self.now, input);
+        self.live =
+            self.engine.processes().filter_map(|process| Some((process.pid()?, process.id))).collect();
+        // What was left alive, and is configured, is there.
+        self.tell(Input::DeadlineReached);
+    }
+
     fn dies(&mut self, pid: i32, code: i32) -> Option<Input> {
         let id = self.live.remove(&pid)?;
         self.told.remove(&id);
@@ -270,6 +304,7 @@ proptest! {
     #[test]
     fn no_process_runs_twice_none_is_lost_and_every_ticket_is_answered_once(
         wanted in specs(), steps in steps(), deaf in any::<bool>(), restored_at in 0..60_usize,
+        found in prop::collection::vec((0..9_u8, 0..3_u8, any::<u8>()), 0..4),
     ) {
         let now = Now { mono: Mono(1_000_000_000), wall: WallSecs(0) };
         let mut world = World {
@@ -287,7 +322,7 @@ proptest! {
             deaf,
             finished: false,
         };
-        world.tell(Input::Started);
+        world.begin(&found);
         for (at, step) in steps.iter().enumerate() {
             if at == restored_at {
                 let saved = serde_json::to_vec(&world.engine).expect("plain data");
