@@ -61,6 +61,11 @@ pub const SUPERVISORD: &[Opt] = &[
     flag(None, "password-hash", "read a password, print a salted hash of it for the configuration, and exit"),
     flag(
         None,
+        "takeover",
+        "start with the programs that Python Supervisor runs by this configuration, and end it; no program is restarted",
+    ),
+    flag(
+        None,
         "empty-cgroups",
         "end what a daemon that has ended left in its cgroups, and exit; for ExecStopPost= of systemd",
     ),

@@ -25,6 +25,7 @@ use crate::systemd::listen::{self, Passed};
 use crate::systemd::notify::ServiceManager;
 use life::{House, keep};
 
+mod adopt;
 mod life;
 mod sockets;
 mod takeover;
@@ -128,7 +129,17 @@ fn start(program: &str, all: &[OsString], args: &[String]) -> Result<ExitCode, S
     let passed = listen::take().map_err(|error| {
         usage_error(program, &format!("can't take what the service manager passes: {error}"))
     })?;
-    let footing = Footing::new(all, Tree::take(), passed);
+    let mut footing = Footing::new(all, Tree::take(), passed);
+    if parsed.get("takeover").is_some() {
+        let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error.0))?;
+        match adopt::begin(&invocation, &loaded) {
+            Ok(adoption) => footing.adoption = Some(adoption),
+            Err(why) => {
+                say(&mut io::stderr(), &format!("not taken over, everything goes on as it was: {why}"));
+                return Ok(ExitCode::FAILURE);
+            }
+        }
+    }
     lives(program, args, &invocation, footing, None)
 }
 
@@ -235,7 +246,7 @@ fn wrong_option<'a>(
 }
 
 fn overrides(parsed: &cli::Parsed) -> Overrides {
-    let not_ours = ["configuration", "help", "version", "profile_options", "check", "format"];
+    let not_ours = ["configuration", "help", "version", "profile_options", "check", "format", "takeover"];
     let given = parsed.options.iter().filter(|(option, _)| !not_ours.contains(option));
     let is_flag = |long: &str| cli::SUPERVISORD.iter().any(|opt| opt.long == long && opt.value.is_none());
     let text = |(option, value): &(&'static str, String)| {
@@ -277,6 +288,8 @@ struct Footing {
     /// Where the binary is that may take over one day.
     binary: PathBuf,
     arguments: Vec<OsString>,
+    /// What another supervisor has run until now.
+    adoption: Option<adopt::Adoption>,
 }
 
 impl Footing {
@@ -288,6 +301,7 @@ impl Footing {
             passed,
             binary: reexec::own_binary(name),
             arguments: arguments.to_vec(),
+            adoption: None,
         }
     }
 }
@@ -331,7 +345,8 @@ fn serve_once(
             lines.extend(rlimit::ensure(limit, wanted)?.map(|text| (Level::Info, text)));
         }
     }
-    let opened = sockets::open(&spec, &footing.passed)?;
+    let adoption = footing.adoption.take();
+    let opened = sockets::open(&spec, &footing.passed, adoption.as_ref())?;
     if first {
         lines.extend(sockets::unasked(&spec, &footing.passed).into_iter().map(|text| (Level::Warn, text)));
     }
@@ -348,7 +363,8 @@ fn serve_once(
         footing.supervision = Some(begin().map_err(|error| format!("can't listen to signals: {error}"))?);
     }
     let log = open_log(&spec)?;
-    if !spec.nocleanup {
+    // Those of the programs that are taken over are in use.
+    if !spec.nocleanup && adoption.is_none() {
         let warnings = files::clean_auto_logs(&spec.childlogdir, &spec.identifier);
         lines.extend(warnings.into_iter().map(|text| (Level::Warn, text)));
     }
@@ -359,6 +375,7 @@ fn serve_once(
     if let Some(directory) = &spec.directory {
         log.line(Level::Info, format!("set current directory: '{}'", directory.display()));
     }
+    let left = adoption.map(|adoption| adoption.seal(&loaded.groups, &spec, &log)).transpose()?;
     if let Some(ready) = ready {
         // A log that cannot be written is told to whoever starts us, while he can be.
         log.settle();
@@ -371,7 +388,7 @@ fn serve_once(
         log.line(Level::Critical, format!("could not write pidfile {}", spec.pidfile.display()));
     }
     let sockets::Opened { listeners, files, .. } = opened;
-    let house = House { spec, groups: loaded.groups, found, listeners, files, log, wrote_pid, left: None };
+    let house = House { spec, groups: loaded.groups, found, listeners, files, log, wrote_pid, left };
     keep(invocation, house, footing)
 }
 

@@ -25,9 +25,9 @@ use crate::systemd::listen::Passed;
 
 /// What the loops and the clients of another binary were doing.
 pub(super) struct Left {
-    life: Life,
-    clients: Vec<ClientRecord>,
-    inheritance: Inheritance,
+    pub(super) life: Life,
+    pub(super) clients: Vec<ClientRecord>,
+    pub(super) inheritance: Inheritance,
 }
 
 impl Left {

@@ -3,6 +3,7 @@
 //! *May import:* engine, logs, system, systemd, config, api. *Invariants:* one task owns the engine; nothing here waits for a
 //! child, a disk or a client. *Tested:* by the programs in `tests/`.
 
+pub mod adopt;
 pub mod children;
 pub mod driver;
 mod explain;

@@ -11,6 +11,7 @@ pub mod epoll;
 pub mod errno;
 pub mod fds;
 pub mod files;
+pub mod foreign;
 mod glob;
 mod ground;
 pub mod inotify;

@@ -13,6 +13,8 @@ use crate::api::WaitStatus;
 pub struct Stat {
     /// It has ended, and its parent has not taken its status.
     pub zombie: bool,
+    /// It was stopped by a signal.
+    pub stopped: bool,
     /// Its parent.
     pub parent: i32,
     /// When it was started, in ticks of the machine's time: with its number a name that is never used again.
@@ -36,6 +38,7 @@ impl Stat {
         let field = |nth: usize| fields.get(nth - 3).copied();
         Some(Self {
             zombie: field(3)? == "Z",
+            stopped: field(3)? == "T",
             parent: field(4)?.parse().ok()?,
             start: field(22)?.parse().ok()?,
             word: field(52)?.parse().ok()?,
@@ -214,7 +217,7 @@ mod tests {
     fn a_line_is_read_whatever_the_name_of_the_process_is() {
         let fields: Vec<String> = (4..=52).map(|field: u32| field.to_string()).collect();
         let stat = format!("7 (a) Z ) Z {}\n", fields.join(" "));
-        let read = Stat { zombie: true, parent: 4, start: 22, word: 52 };
+        let read = Stat { zombie: true, stopped: false, parent: 4, start: 22, word: 52 };
         assert_eq!(Stat::parse(&stat), Some(read));
         assert_eq!(Stat::parse("7 (a) Z 1"), None);
         let own = Stat::of(i32::try_from(std::process::id()).unwrap()).unwrap();

@@ -23,5 +23,6 @@ complete -c supervisord -s t -l strip_ansi -d 'strip ansi escape codes from proc
 complete -c supervisord -l check -d 'read the configuration, say what would go wrong, and exit: 0 nothing, 1 warnings, 2 errors'
 complete -c supervisord -l format -xa 'text json' -d 'how --check tells it: text, or json for programs'
 complete -c supervisord -l password-hash -d 'read a password, print a salted hash of it for the configuration, and exit'
+complete -c supervisord -l takeover -d 'start with the programs that Python Supervisor runs by this configuration, and end it; no program is restarted'
 complete -c supervisord -l empty-cgroups -d 'end what a daemon that has ended left in its cgroups, and exit; for ExecStopPost= of systemd'
 complete -c supervisord -l profile_options -x -d 'accepted and ignored: the Python profiler'

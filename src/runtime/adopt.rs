@@ -1,0 +1,221 @@
+//! Programs that another supervisor has run until now: from what was found of them, what a binary of ours would have left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{ChildRecord, ChildrenRecord, Life, PlacesRecord};
+use crate::api::Level;
+use crate::api::Now;
+use crate::api::event::{Channel, Source};
+use crate::config::spec::{DaemonSpec, GroupSpec, LogSpec, ProcessSpec, ToJournal};
+use crate::engine::{Adopted, Engine, Found, Input, Process};
+use crate::logs::capture::Capture;
+use crate::logs::plane::{ChannelId, ChannelRecord, ChannelSpec, FileRecord, PlaneRecord, Purpose};
+use crate::logs::sink::FileSink;
+use crate::system::reexec::Inheritance;
+
+/// A process, and where its ends are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adoptee {
+    /// How it was left.
+    pub adopted: Adopted,
+    /// While it lives.
+    pub ends: Option<Ends>,
+}
+
+/// What leads to a process, by numbers in a [`Bundle`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ends {
+    /// The process itself.
+    pub pidfd: RawFd,
+    /// Its stdin.
+    pub stdin: Option<RawFd>,
+    /// Its stdout.
+    pub stdout: Option<RawFd>,
+    /// Its stderr.
+    pub stderr: Option<RawFd>,
+}
+
+/// Descriptors, numbered as they came.
+#[derive(Debug, Default)]
+pub struct Bundle(Vec<OwnedFd>);
+
+impl Bundle {
+    /// Takes one; its number.
+    pub fn put(&mut self, fd: OwnedFd) -> RawFd {
+        self.0.push(fd);
+        RawFd::try_from(self.0.len() - 1).unwrap_or(RawFd::MAX)
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, number: RawFd) -> Option<&OwnedFd> {
+        self.0.get(usize::try_from(number).ok()?)
+    }
+
+    /// All of them, in their order.
+    #[must_use]
+    pub fn all(&self) -> &[OwnedFd] {
+        &self.0
+    }
+
+    fn inherited(self) -> Inheritance {
+        Inheritance::from_parts((0..).zip(self.0))
+    }
+}
+
+/// What the loop begins with.
+///
+/// # Errors
+/// When a log cannot be opened.
+pub fn life(
+    now: Now,
+    groups: &[GroupSpec],
+    spec: &DaemonSpec,
+    adoptees: Vec<Adoptee>,
+    mut bundle: Bundle,
+) -> io::Result<(Life, Inheritance)> {
+    let mut engine = Engine::new(groups.to_vec());
+    let ends: BTreeMap<_, _> =
+        adoptees.iter().filter_map(|one| Some((one.adopted.name.clone(), one.ends?))).collect();
+    let all = adoptees.into_iter().map(|adoptee| adoptee.adopted).collect();
+    engine.handle(now, Input::Adopted(all));
+    let mut builder =
+        Builder { spec, bundle: &mut bundle, plane: PlaneRecord::default(), files: BTreeSet::new() };
+    let mut children = Vec::new();
+    for process in engine.processes() {
+        if let (Some(ends), Some(pid)) = (ends.get(&process.name), process.pid()) {
+            children.push(builder.child(process, pid, *ends)?);
+        }
+    }
+    let plane = builder.plane;
+    let next_channel = plane.channels.len() as u64 + 1;
+    let life = Life {
+        engine,
+        // What the engine has decided is done after the first fact.
+        inbox: vec![Input::DeadlineReached],
+        loads: BTreeMap::new(),
+        takeover: None,
+        last_ticket: 0,
+        answers: BTreeMap::new(),
+        children: ChildrenRecord {
+            next_channel,
+            children,
+            sockets: Vec::new(),
+            places: PlacesRecord::default(),
+        },
+        plane,
+    };
+    Ok((life, bundle.inherited()))
+}
+
+struct Builder<'a> {
+    spec: &'a DaemonSpec,
+    bundle: &'a mut Bundle,
+    plane: PlaneRecord,
+    files: BTreeSet<std::path::PathBuf>,
+}
+
+impl Builder<'_> {
+    fn child(&mut self, process: &Process, pid: i32, ends: Ends) -> io::Result<ChildRecord> {
+        let spec = &process.spec;
+        let streams = [
+            (Channel::Stdout, ends.stdout, &process.stdout_logfile, &spec.stdout),
+            (Channel::Stderr, ends.stderr, &process.stderr_logfile, &spec.stderr),
+        ];
+        let mut channels = Vec::new();
+        for (channel, fd, target, log) in streams {
+            if let Some(fd) = fd {
+                let target = target.as_deref();
+                channels.push(self.channel(process, (pid, channel), fd, target, log)?);
+            }
+        }
+        // It became its program long ago, and has nothing to tell of that.
+        let report = self.bundle.put(File::open("/dev/null")?.into());
+        Ok(ChildRecord {
+            id: process.id,
+            name: process.name.clone(),
+            pid,
+            pidfd: ends.pidfd,
+            gate: None,
+            report,
+            stdin: ends.stdin,
+            unsent: Vec::new(),
+            channels,
+            spec: Arc::clone(spec),
+            program: program(spec),
+            ended: None,
+        })
+    }
+
+    fn channel(
+        &mut self,
+        process: &Process,
+        (pid, channel): (i32, Channel),
+        fd: RawFd,
+        target: Option<&Path>,
+        log: &LogSpec,
+    ) -> io::Result<ChannelId> {
+        if let Some(path) = target {
+            self.file(path, log)?;
+        }
+        let capture = usize::try_from(log.capture_maxbytes).unwrap_or(0);
+        let listener = process.listener.is_some() && channel == Channel::Stdout;
+        let purpose = if listener {
+            Purpose::Listener(process.id.0)
+        } else {
+            Purpose::Program { capture, events: log.events_enabled }
+        };
+        let id = ChannelId(self.plane.channels.len() as u64 + 1);
+        self.plane.channels.push(ChannelRecord {
+            id,
+            fd,
+            spec: ChannelSpec {
+                source: Source { name: process.name.clone(), pid, channel },
+                purpose,
+                target: target.map(Path::to_owned),
+                maxbytes: log.maxbytes,
+                backups: log.backups,
+                strip_ansi: self.spec.strip_ansi,
+                syslog: log.syslog,
+                journal: log.journal == ToJournal::Lines,
+                window: log.is_window(),
+                repeat: self.spec.loglevel <= Level::Debug,
+            },
+            stripper: self.spec.strip_ansi.then(Default::default),
+            capture: (capture > 0 && !listener).then(|| Capture::new(capture)),
+            last_words: Default::default(),
+            lost: 0,
+            journal: Default::default(),
+        });
+        Ok(id)
+    }
+
+    /// A log is opened once, whoever writes there.
+    fn file(&mut self, path: &Path, log: &LogSpec) -> io::Result<()> {
+        if !self.files.insert(path.to_owned()) {
+            return Ok(());
+        }
+        let opened = FileSink::open(path, log.maxbytes, log.backups)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+        let fd = self.bundle.put(opened.as_fd().try_clone_to_owned()?);
+        self.plane.files.push(FileRecord { path: path.to_owned(), fd, sink: opened.record() });
+        Ok(())
+    }
+}
+
+fn program(spec: &ProcessSpec) -> String {
+    spec.command.split_whitespace().next().unwrap_or_default().to_owned()
+}
+
+/// How many of them live.
+#[must_use]
+pub fn alive(adoptees: &[Adoptee]) -> usize {
+    adoptees.iter().filter(|adoptee| matches!(adoptee.adopted.now, Found::Alive { .. })).count()
+}
