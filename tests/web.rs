@@ -115,10 +115,17 @@ fn a_group_and_all_are_asked_about_first() {
     browser.click("dialog button[value=yes]");
     browser.await_text("#message", "ERROR: mailer: no such file");
     daemon.await_state("cleanup", "RUNNING");
+    daemon.tell("horizon", "echo spoken");
+    daemon.await_log_of("horizon", "spoken\n");
     browser.click("button[value=stopall]");
     browser.click("dialog button[value=yes]");
     browser.await_text("#message", "All stopped at ");
     browser.await_text(".chip.running", "0 running");
+    browser.click("button[value=clearlogall]");
+    browser.await_text("dialog", "Clear the log of every program?");
+    browser.click("dialog button[value=yes]");
+    browser.await_text("#message", "All logs cleared at ");
+    daemon.await_log_of("horizon", "");
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn toolbar(around: &Around, rows: &[Row], filter: &Filter) -> String {
         let count = rows.iter().filter(|row| row.tone == tone).count();
         chips.push_str(&chip(Some(tone), count, filter));
     }
-    let verbs = if around.token.is_some() { &[Verb::Start, Verb::Restart, Verb::Stop][..] } else { &[] };
+    let verbs = if around.token.is_some() { &Verb::ALL[..] } else { &[] };
     let all: String = verbs.iter().map(|verb| asking(*verb, None)).collect();
     format!(
         "<div class=\"tools\">\n<nav id=\"tones\" aria-label=\"Show\">{chips}</nav>\n\
@@ -103,7 +103,11 @@ fn chip(tone: Option<Tone>, count: usize, filter: &Filter) -> String {
 fn asking(verb: Verb, group: Option<&str>) -> String {
     let (word, label) = (verb.word(), verb.label());
     match group.map(esc) {
-        None => format!("<button form=\"ask\" name=\"do\" value=\"{word}all\">{label} all</button>"),
+        None => {
+            let label =
+                if verb == Verb::ClearLog { "Clear all logs".to_owned() } else { format!("{label} all") };
+            format!("<button form=\"ask\" name=\"do\" value=\"{word}all\">{label}</button>")
+        }
         Some(group) => format!(
             "<button form=\"ask\" name=\"do\" value=\"{word} {group}:*\" aria-label=\"{label} group {group}\">{label}</button>"
         ),

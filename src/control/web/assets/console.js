@@ -244,7 +244,7 @@
       const group = button.closest('tbody')?.dataset.group;
       const whom = group ? `every program of the group ${group}` : 'every program';
       const label = button.textContent;
-      const verb = label.replace(/ log$/, ' the log of').replace(/ all$/, '');
+      const verb = label.replace(/ log$| all logs$/, ' the log of').replace(/ all$/, '');
       if (!(await ask(`${verb} ${whom}?`, label, verb === 'Stop'))) return button.focus();
     }
     await post(fields, button);
