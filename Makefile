@@ -49,9 +49,10 @@ fuzz: ## Feed random input to everything that reads what others wrote, FUZZ_SECO
 # A toolchain of rustup is no package that could be depended on.
 deb_profile := $(if $(shell command -v rustup),-Ppkg.supervisord.rustup)
 
-vm: ## The limits of programs, and a fork bomb, in a virtual machine with Debian's kernel (DEB, or the one that `make deb` makes)
+vm: ## What the box cannot show, in virtual machines: limits and a fork bomb; a newer systemd (DEB, or what `make deb` makes)
 	$(if $(DEB),,$(MAKE) deb)
-	tests/support/vm $(or $(DEB),../supervisor_*.deb)
+	tests/support/vm $(or $(DEB),../supervisor_*.deb) limits
+	tests/support/vm $(or $(DEB),../supervisor_*.deb) notify-reload trixie
 
 deb: ## Build the Debian package, beside this directory (needs debhelper)
 	dpkg-buildpackage -us -uc -b $(deb_profile)
