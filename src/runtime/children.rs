@@ -267,7 +267,10 @@ impl Children {
         let suspect = failure.is_some() || matches!(status, WaitStatus::Exited(code) if code != 0);
         let asked = suspect && self.explainer.ask(id, &child.spec, failure);
         let words = failure.map(|failure| explain::plainly(&child.spec, &child.program, failure));
-        let evidence = Evidence { failure: words, ..Evidence::default() };
+        let starved = matches!(status, WaitStatus::Signalled { signal: Signal::KILL, .. })
+            && self.places.ran_out_of_memory(id);
+        let advice = starved.then(|| explain::starved(&child.spec));
+        let evidence = Evidence { failure: words, advice, ..Evidence::default() };
         let told_by = clock::now().mono + DRAIN_LIMIT;
         child.ended = Some(Ended { status, evidence, told_by, drained: false, explained: !asked });
         if let Some(plane) = &self.plane {

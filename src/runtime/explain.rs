@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::driver::Fact;
 use crate::api::ProcessName;
 use crate::config::check::{Failed, Trouble, trouble};
+use crate::config::limits::INFINITY;
 use crate::config::spec::ProcessSpec;
 use crate::engine::ProcessId;
 use crate::system::command::CommandError;
@@ -95,6 +96,13 @@ pub(super) fn log(
 pub(super) fn plainly(spec: &ProcessSpec, program: &str, failure: ExecFailure) -> String {
     let user = spec.user.as_ref().map(|user| user.name.as_str());
     failure.describe(spec.directory.as_deref(), user, program)
+}
+
+/// What the kernel has ended a process for, when memory ran out.
+pub(super) fn starved(spec: &ProcessSpec) -> String {
+    let limit = spec.limits.memory_max.filter(|limit| *limit != INFINITY);
+    let asked = limit.map_or("the machine has", |_| "memory_max lets it have");
+    format!("the kernel ended it, because it wanted more memory than {asked}")
 }
 
 /// What was wrong with a process that ended badly.

@@ -39,6 +39,8 @@ pub(super) struct Places {
 struct Place {
     leaf: Leaf,
     leftovers: Leftovers,
+    /// How many processes there had been killed for want of memory when it began.
+    memory_kills: u64,
     /// While something is left in it.
     watch: Option<Watch>,
 }
@@ -68,7 +70,8 @@ impl Places {
             return None;
         }
         self.limit(&tree, &leaf, name, &spec.limits);
-        self.places.insert(id, Place { leaf: leaf.clone(), leftovers: spec.leftovers, watch: None });
+        let (leftovers, memory_kills) = (spec.leftovers, leaf.memory_kills());
+        self.places.insert(id, Place { leaf: leaf.clone(), leftovers, memory_kills, watch: None });
         if fresh {
             self.killed.remove(leaf.path());
         }
@@ -95,7 +98,9 @@ impl Places {
         self.killed.extend(record.killed);
         let mut emptied = Vec::new();
         for PlaceRecord { id, path, leftovers, watched } in record.places {
-            self.places.insert(id, Place { leaf: Leaf::at(path), leftovers, watch: None });
+            let leaf = Leaf::at(path);
+            let memory_kills = leaf.memory_kills();
+            self.places.insert(id, Place { leaf, leftovers, memory_kills, watch: None });
             if watched && !self.leftovers(poll, id) {
                 emptied.push(Input::Emptied { id });
             }
@@ -134,6 +139,11 @@ impl Places {
         }
         place.watch = Some(watch);
         true
+    }
+
+    /// Whether the kernel has ended a process there, because memory ran out.
+    pub(super) fn ran_out_of_memory(&self, id: ProcessId) -> bool {
+        self.places.get(&id).is_some_and(|place| place.leaf.memory_kills() > place.memory_kills)
     }
 
     /// Something has changed in a place.

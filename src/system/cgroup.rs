@@ -266,6 +266,14 @@ impl Leaf {
         fs::read_to_string(self.path.join(file)).ok()
     }
 
+    /// How many processes in it the kernel has ended, ever, because memory ran out; 0 without the controller.
+    #[must_use]
+    pub fn memory_kills(&self) -> u64 {
+        let events = self.read("memory.events").unwrap_or_default();
+        let count = events.lines().find_map(|line| line.strip_prefix("oom_kill ")?.parse().ok());
+        count.unwrap_or(0)
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -415,6 +423,16 @@ mod tests {
         assert!(!ours(manager));
         assert!(!ours("/sys/fs/cgroup/user.slice/user-8.slice/user@8.service/app.slice/supervisord.service"));
         assert!(!ours("/sys/fs/cgroup/system.slice/supervisord.service"));
+    }
+
+    #[test]
+    fn those_who_were_killed_for_memory_are_counted() {
+        let place = tempfile::tempdir().unwrap();
+        let leaf = Leaf::at(place.path().to_owned());
+        assert_eq!(leaf.memory_kills(), 0);
+        fs::write(place.path().join("memory.events"), "low 0\nmax 31\noom 4\noom_kill 2\noom_group_kill 0\n")
+            .unwrap();
+        assert_eq!(leaf.memory_kills(), 2);
     }
 
     #[test]
