@@ -57,11 +57,12 @@ pub fn run(args: &[OsString]) -> ExitCode {
     let program = text.first().map_or("supervisord", String::as_str);
     let words = text.get(1..).unwrap_or_default();
     let left = reexec::take_variable(VARIABLE);
+    let given = reexec::take_variable(adopt::service::VARIABLE);
     let ended = match words {
         [trial] if trial == TRIAL => takeover::examine(),
         _ => match left {
             Some(number) => takeover::resume(args, &number),
-            None => start(program, args, words),
+            None => start(program, args, words, given),
         },
     };
     match ended {
@@ -82,7 +83,12 @@ fn usage_error(program: &str, text: &str) -> String {
     format!("Error: {text}\nFor help, use {program} -h")
 }
 
-fn start(program: &str, all: &[OsString], args: &[String]) -> Result<ExitCode, String> {
+fn start(
+    program: &str,
+    all: &[OsString],
+    args: &[String],
+    given: Option<String>,
+) -> Result<ExitCode, String> {
     let parsed = cli::parse(cli::SUPERVISORD, args).map_err(|text| usage_error(program, &text))?;
     for (option, _) in &parsed.options {
         match *option {
@@ -131,14 +137,24 @@ fn start(program: &str, all: &[OsString], args: &[String]) -> Result<ExitCode, S
     })?;
     let mut footing = Footing::new(all, Tree::take(), passed);
     if parsed.get("takeover").is_some() {
+        rlimit::raise_files();
         let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error.0))?;
         match adopt::begin(&invocation, &loaded) {
-            Ok(adoption) => footing.adoption = Some(adoption),
+            Ok(adopt::Begun::Here(adoption)) => footing.adoption = Some(*adoption),
+            Ok(adopt::Begun::Elsewhere(summary)) => {
+                say(&mut io::stdout(), &summary);
+                return Ok(ExitCode::SUCCESS);
+            }
             Err(why) => {
-                say(&mut io::stderr(), &format!("not taken over, everything goes on as it was: {why}"));
+                say(&mut io::stderr(), &why);
                 return Ok(ExitCode::FAILURE);
             }
         }
+    }
+    if let Some(path) = given {
+        rlimit::raise_files();
+        // Who has them gives them to the next one that comes.
+        footing.adoption = Some(adopt::service::receive(&path)?);
     }
     lives(program, args, &invocation, footing, None)
 }
@@ -375,7 +391,9 @@ fn serve_once(
     if let Some(directory) = &spec.directory {
         log.line(Level::Info, format!("set current directory: '{}'", directory.display()));
     }
-    let left = adoption.map(|adoption| adoption.seal(&loaded.groups, &spec, &log)).transpose()?;
+    let left = adoption
+        .map(|adoption| adoption.seal(&loaded.groups, &spec, footing.cgroups.as_ref().ok(), &log))
+        .transpose()?;
     if let Some(ready) = ready {
         // A log that cannot be written is told to whoever starts us, while he can be.
         log.settle();

@@ -179,6 +179,7 @@ fn debians_own_is_replaced_and_what_was_edited_stays() {
     let python = machine.sh("systemctl show --value -p MainPID supervisor").trim().to_owned();
     assert!(machine.sh(&format!("cat /proc/{python}/cmdline")).contains("python"));
     let edited = machine.sh("cat /etc/supervisor/supervisord.conf");
+    let sleeper = machine.running_pid("sleeper");
 
     let said = machine.install(&package::deb());
     assert!(!said.contains("onfiguration file"), "a question was asked:\n{said}");
@@ -190,7 +191,7 @@ fn debians_own_is_replaced_and_what_was_edited_stays() {
     assert_eq!(machine.ctl("pid").trim(), main);
     assert_eq!(machine.sh("readlink -f /proc/$(supervisorctl pid)/exe"), "/usr/bin/supervisord\n");
     machine.sh(&format!("! test -e /proc/{python}"));
-    machine.running_pid("sleeper");
+    assert_eq!(machine.running_pid("sleeper"), sleeper);
     assert_eq!(machine.sh("pgrep -cfx '/bin/sleep 1000'"), "1\n");
 
     assert_eq!(machine.sh("systemctl is-enabled supervisord"), "enabled\n");
@@ -211,6 +212,64 @@ fn debians_own_is_replaced_and_what_was_edited_stays() {
             "/etc/systemd/system/supervisor.service.d"
         )
     );
+}
+
+/// Prints numbered lines, and ends with a status when it is asked to.
+const COUNT: &str = "#!/bin/sh\ntrap 'exit 37' TERM\nsleep 1000 &\nn=0\nwhile :; do n=$((n+1)); echo line $n; sleep 0.005; done\n";
+
+/// Programs that go on from Python's daemon to ours: same pids, every line, true ends; then nothing reminds of the takeover.
+#[test]
+fn what_debians_own_runs_goes_on() {
+    if !may_boot() {
+        return;
+    }
+    let machine = with_debians("adopted");
+    machine.write("/usr/local/bin/count", COUNT);
+    let count = "[program:count]\ncommand=/usr/local/bin/count\nstdout_logfile=/var/log/count\nautorestart=false\n\
+                 [program:off]\ncommand=/bin/sleep 1001\n";
+    machine.write("/etc/supervisor/conf.d/count.conf", count);
+    machine.sh("chmod +x /usr/local/bin/count; supervisorctl update; supervisorctl stop off");
+    let pids = ["sleeper", "count"].map(|name| machine.running_pid(name));
+    let python = machine.sh("supervisorctl pid").trim().to_owned();
+
+    let said = machine.install(&package::deb());
+    let expected = format!("supervisor: 2 programs taken over from supervisord 4.2.5 (pid {python})\n");
+    assert!(said.contains(&expected), "{said}");
+    assert_eq!(["sleeper", "count"].map(|name| machine.running_pid(name)), pids);
+    assert!(machine.ctl("status off").contains("STOPPED"));
+    assert_eq!(machine.ctl("pid").trim(), machine.property("MainPID"));
+    assert_eq!(machine.property("KillMode"), kill_mode());
+    assert_eq!(
+        machine.sh("ls /run/systemd/system /run | grep -c -e '^supervisord.service.d$' -e takeover || true"),
+        "0\n"
+    );
+    let place = machine.sh(&format!("cat /proc/{}/cgroup", pids[1]));
+    assert!(place.trim().ends_with("/count:count"), "{place}");
+    machine.sh(&format!("! grep -z -q SUPERVISORD_ADOPTS /proc/{}/environ", pids[0]));
+    assert!(!machine.property("Environment").contains("SUPERVISORD_ADOPTS"));
+
+    assert_eq!(machine.ctl("stop count"), "count: stopped\n");
+    machine.sh("grep -q 'stopped: count (exit status 37)' /var/log/supervisor/supervisord.log");
+    machine.sh("awk '$2 != NR { print NR, $0; exit 1 } END { exit NR < 10 }' /var/log/count");
+    machine.sh("! pgrep -fx 'sleep 1000'");
+    machine.sh("systemctl stop supervisord");
+    machine.sh(&format!("! test -e /proc/{}", pids[0]));
+
+    let machine = with_debians("changed");
+    let sleeper = machine.running_pid("sleeper");
+    machine.write("/etc/supervisor/conf.d/sleeper.conf", "[program:sleeper]\ncommand=/bin/sleep 1002\n");
+    let said = machine.install(&package::deb());
+    let expected = "supervisor: the programs restart: not taken over, everything goes on as it was: sleeper: it runs with \
+                    command=/bin/sleep 1000, and the configuration says command=/bin/sleep 1002\n";
+    assert!(said.contains(expected), "{said}");
+    assert_ne!(machine.running_pid("sleeper"), sleeper);
+    machine.sh(&format!("! test -e /proc/{sleeper}"));
+}
+
+/// As the unit says.
+fn kill_mode() -> &'static str {
+    let unit = include_str!("../systemd/supervisord.service");
+    unit.lines().find_map(|line| line.strip_prefix("KillMode=")).unwrap()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,14 +22,17 @@ use crate::ctl::client::Client;
 use crate::logs::main_log::MainLog;
 use crate::runtime::adopt::{self, Adoptee, Bundle, Ends, alive};
 use crate::system::PidFd;
+use crate::system::cgroup::Tree;
 use crate::system::clock;
 use crate::system::errno::io_errno_words;
 use crate::system::foreign::{Descriptor, Frozen, descriptors};
 
 use super::Invocation;
 use super::takeover::Left;
+use service::Service;
 use told::{Theirs, Told};
 
+pub(super) mod service;
 mod told;
 
 /// How often a moment is looked for in which nothing is on its way.
@@ -69,11 +72,20 @@ pub(super) struct Adoption {
 pub(super) enum Giver {
     /// The other supervisor, held still.
     Held(Frozen),
+    /// Who has ended it, and has let systemd start us.
+    Helper(UnixStream),
 }
 
 impl Giver {
     fn seal(self) -> Result<(), String> {
-        let Self::Held(frozen) = self;
+        let frozen = match self {
+            Self::Held(frozen) => frozen,
+            Self::Helper(stream) => {
+                return service::acknowledge(stream).map_err(|error| {
+                    format!("whoever takes over for us is gone: {}", io_errno_words(&error))
+                });
+            }
+        };
         let pid = frozen.pid;
         frozen.end().map_err(|error| format!("can't end supervisord (pid {pid}): {}", io_errno_words(&error)))
     }
@@ -81,10 +93,16 @@ impl Giver {
 
 impl Adoption {
     /// From here on the programs are ours. What could fail is done before.
-    pub(super) fn seal(self, groups: &[GroupSpec], spec: &DaemonSpec, log: &MainLog) -> Result<Left, String> {
+    pub(super) fn seal(
+        self,
+        groups: &[GroupSpec],
+        spec: &DaemonSpec,
+        tree: Option<&Tree>,
+        log: &MainLog,
+    ) -> Result<Left, String> {
         let Self { findings, bundle, giver } = self;
         let summary = findings.summary();
-        let left = adopt::life(clock::now(), groups, spec, findings.adoptees, bundle);
+        let left = adopt::life(clock::now(), groups, (spec, tree), findings.adoptees, bundle);
         let (life, inheritance) = left.map_err(|error| format!("can't go on with its programs: {error}"))?;
         giver.seal()?;
         log.line(Level::Info, summary);
@@ -97,10 +115,27 @@ impl Adoption {
     }
 }
 
-/// What a start may begin with: everything in hand.
-pub(super) fn begin(invocation: &Invocation, loaded: &Loaded) -> Result<Adoption, String> {
-    let (mut client, _) = look(invocation, &loaded.groups)?;
-    take(&mut client, &loaded.groups, &loaded.daemon.servers)
+/// What comes of the wish to take over.
+pub(super) enum Begun {
+    /// Everything is in hand, and we go on with it.
+    Here(Box<Adoption>),
+    /// Systemd has started another of us, which goes on with it; what was taken over.
+    Elsewhere(String),
+}
+
+/// Takes over, or says why not.
+pub(super) fn begin(invocation: &Invocation, loaded: &Loaded) -> Result<Begun, String> {
+    let unchanged = |why: String| format!("not taken over, everything goes on as it was: {why}");
+    let (mut client, pid) = look(invocation, &loaded.groups).map_err(unchanged)?;
+    let mut take = || take(&mut client, &loaded.groups, &loaded.daemon.servers);
+    match Service::of(pid).map_err(unchanged)? {
+        None => take().map(|adoption| Begun::Here(Box::new(adoption))).map_err(unchanged),
+        Some(service) => match service::hand_over(&service, take) {
+            Ok(summary) => Ok(Begun::Elsewhere(summary)),
+            Err(Obstacle::Over(why)) => Err(format!("not taken over: {why}")),
+            Err(Obstacle::Passing(why) | Obstacle::Lasting(why)) => Err(unchanged(why)),
+        },
+    }
 }
 
 /// Looks for what could be taken over, and changes nothing: what runs, or why not.
@@ -129,6 +164,8 @@ enum Obstacle {
     /// Something is on its way: it may be over in a moment.
     Passing(String),
     Lasting(String),
+    /// It came too late: there is no way back.
+    Over(String),
 }
 
 /// Takes everything in hand.
@@ -138,7 +175,7 @@ fn take(client: &mut Client, groups: &[GroupSpec], servers: &[ServerSpec]) -> Re
         match try_to_take(client, groups, servers) {
             Ok(adoption) => return Ok(adoption),
             Err(Obstacle::Passing(_)) if tries < TRIES => tries += 1,
-            Err(Obstacle::Passing(why) | Obstacle::Lasting(why)) => return Err(why),
+            Err(Obstacle::Passing(why) | Obstacle::Lasting(why) | Obstacle::Over(why)) => return Err(why),
         }
         std::thread::sleep(PAUSE);
     }

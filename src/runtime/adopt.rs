@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{ChildRecord, ChildrenRecord, Life, PlacesRecord};
+use super::record::{ChildRecord, ChildrenRecord, Life, PlaceRecord, PlacesRecord};
 use crate::api::Level;
 use crate::api::Now;
 use crate::api::event::{Channel, Source};
@@ -18,7 +18,12 @@ use crate::engine::{Adopted, Engine, Found, Input, Process};
 use crate::logs::capture::Capture;
 use crate::logs::plane::{ChannelId, ChannelRecord, ChannelSpec, FileRecord, PlaneRecord, Purpose};
 use crate::logs::sink::FileSink;
+use crate::system::cgroup::Tree;
+use crate::system::foreign::family;
 use crate::system::reexec::Inheritance;
+
+/// How often those are looked for that a program has started, while it is moved.
+const MOVES: u32 = 10;
 
 /// A process, and where its ends are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +51,24 @@ pub struct Ends {
 #[derive(Debug, Default)]
 pub struct Bundle(Vec<OwnedFd>);
 
+impl Adoptee {
+    /// Its pid, while it lives.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        match self.adopted.now {
+            Found::Alive { pid, .. } => Some(pid),
+            Found::Stopped | Found::Exited | Found::Failed | Found::Fatal => None,
+        }
+    }
+}
+
 impl Bundle {
+    /// Those that somebody has sent.
+    #[must_use]
+    pub fn of(descriptors: Vec<OwnedFd>) -> Self {
+        Self(descriptors)
+    }
+
     /// Takes one; its number.
     pub fn put(&mut self, fd: OwnedFd) -> RawFd {
         self.0.push(fd);
@@ -77,7 +99,7 @@ impl Bundle {
 pub fn life(
     now: Now,
     groups: &[GroupSpec],
-    spec: &DaemonSpec,
+    (spec, tree): (&DaemonSpec, Option<&Tree>),
     adoptees: Vec<Adoptee>,
     mut bundle: Bundle,
 ) -> io::Result<(Life, Inheritance)> {
@@ -89,9 +111,11 @@ pub fn life(
     let mut builder =
         Builder { spec, bundle: &mut bundle, plane: PlaneRecord::default(), files: BTreeSet::new() };
     let mut children = Vec::new();
+    let mut places = PlacesRecord::default();
     for process in engine.processes() {
         if let (Some(ends), Some(pid)) = (ends.get(&process.name), process.pid()) {
             children.push(builder.child(process, pid, *ends)?);
+            places.places.extend(tree.and_then(|tree| house(tree, process, pid)));
         }
     }
     let plane = builder.plane;
@@ -104,15 +128,31 @@ pub fn life(
         takeover: None,
         last_ticket: 0,
         answers: BTreeMap::new(),
-        children: ChildrenRecord {
-            next_channel,
-            children,
-            sockets: Vec::new(),
-            places: PlacesRecord::default(),
-        },
+        children: ChildrenRecord { next_channel, children, sockets: Vec::new(), places },
         plane,
     };
     Ok((life, bundle.inherited()))
+}
+
+/// Moves a program, with whatever it has started, to a cgroup of its own; `None`: it stays where it is.
+fn house(tree: &Tree, process: &Process, pid: i32) -> Option<PlaceRecord> {
+    let leaf = tree.leaf(&process.name);
+    leaf.make().ok()?;
+    let mut moved = BTreeSet::new();
+    for _ in 0..MOVES {
+        // Whoever was born meanwhile is found in the next round.
+        let missing: Vec<i32> = family(pid).into_iter().filter(|member| !moved.contains(member)).collect();
+        if missing.is_empty() {
+            break;
+        }
+        for member in missing {
+            // Who is gone needs no place.
+            let _ = leaf.admit(member);
+            moved.insert(member);
+        }
+    }
+    let (id, path, leftovers) = (process.id, leaf.path().to_owned(), process.spec.leftovers);
+    Some(PlaceRecord { id, path, leftovers, watched: false })
 }
 
 struct Builder<'a> {
@@ -217,5 +257,5 @@ fn program(spec: &ProcessSpec) -> String {
 /// How many of them live.
 #[must_use]
 pub fn alive(adoptees: &[Adoptee]) -> usize {
-    adoptees.iter().filter(|adoptee| matches!(adoptee.adopted.now, Found::Alive { .. })).count()
+    adoptees.iter().filter(|adoptee| adoptee.pid().is_some()).count()
 }

@@ -125,30 +125,16 @@ impl Frozen {
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn children(&self) -> io::Result<BTreeMap<i32, Stat>> {
-        let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
-        let pids = fs::read_dir("/proc")?.flatten().filter_map(number);
-        let stats = pids.filter_map(|pid| Some((pid, Stat::of(pid)?)));
-        Ok(stats.filter(|(_, stat)| stat.parent == self.pid).collect())
+        Ok(everybody()?.into_iter().filter(|(_, stat)| stat.parent == self.pid).collect())
     }
 
     /// Another process, below one of these, that has this open.
     #[must_use]
     pub fn held_below(&self, above: &[i32], what: &str) -> Option<i32> {
-        let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
-        let pids = fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(number);
-        let parents: BTreeMap<i32, i32> = pids.filter_map(|pid| Some((pid, Stat::of(pid)?.parent))).collect();
-        let is_below = |mut pid: i32| {
-            // No chain is longer than there are processes, whatever changes meanwhile.
-            (0..parents.len()).any(|_| {
-                let found = above.contains(&pid);
-                pid = parents.get(&pid).copied().unwrap_or(0);
-                found
-            })
-        };
         let holds = |pid: i32| {
             descriptors(pid).is_ok_and(|open| open.values().any(|descriptor| descriptor.what == what))
         };
-        parents.keys().copied().find(|pid| is_below(*pid) && holds(*pid))
+        above.iter().flat_map(|pid| family(*pid)).find(|pid| holds(*pid))
     }
 
     /// Ends it, and waits until it has let go of everything.
@@ -170,6 +156,27 @@ impl Drop for Frozen {
     fn drop(&mut self) {
         self.go_on();
     }
+}
+
+fn everybody() -> io::Result<BTreeMap<i32, Stat>> {
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    let pids = fs::read_dir("/proc")?.flatten().filter_map(number);
+    Ok(pids.filter_map(|pid| Some((pid, Stat::of(pid)?))).collect())
+}
+
+/// A process, with its children and theirs.
+#[must_use]
+pub fn family(pid: i32) -> Vec<i32> {
+    let all = everybody().unwrap_or_default();
+    let mut family = vec![pid];
+    let mut at = 0;
+    while let Some(parent) = family.get(at).copied() {
+        let children = all.iter().filter(|(child, stat)| stat.parent == parent && !family.contains(child));
+        let children: Vec<i32> = children.map(|(child, _)| *child).collect();
+        family.extend(children);
+        at += 1;
+    }
+    family
 }
 
 fn gone() -> io::Error {
@@ -206,12 +213,12 @@ fn flags(pid: i32, number: i32) -> Option<i32> {
     i32::from_str_radix(flags.trim(), 8).ok()
 }
 
-/// The cgroup of a process, as systemd sees it.
+/// The cgroup of a process by which systemd knows its service, of whatever hierarchy.
 #[must_use]
-pub fn cgroup_of(pid: i32) -> Option<PathBuf> {
+pub fn service_cgroup(pid: i32) -> Option<PathBuf> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let path = |head: &str| text.lines().find_map(|line| line.split_once(head).map(|(_, path)| path));
-    path(":name=systemd:").or_else(|| path("0::")).map(PathBuf::from)
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.filter(|path| path.split('/').any(|part| part.ends_with(".service"))).map(PathBuf::from).next()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod files;
 pub mod foreign;
 mod glob;
 mod ground;
+pub mod handover;
 pub mod inotify;
 pub mod interrupt;
 pub mod listen;

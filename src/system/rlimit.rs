@@ -55,6 +55,14 @@ pub fn ensure(limit: Limit, wanted: i64) -> Result<Option<String>, String> {
     Ok(Some(format!("Increased {name} limit to {wanted}")))
 }
 
+/// Lets us open as many files as we may.
+pub fn raise_files() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // What cannot be raised stays as it is.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 /// What programs that use select(2) can do with.
 const USUAL_FILES: u64 = 1024;
 
