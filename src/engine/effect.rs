@@ -141,6 +141,37 @@ pub enum Effect {
     Finish(SupervisorState),
 }
 
+impl Effect {
+    /// A deed towards others that nothing repeats by itself: if we die with it on the record and undone, whoever comes after us
+    /// does it. The rest is either done again by [`super::Input::Recovered`], or was for those who are gone with us.
+    #[must_use]
+    pub fn is_bequeathed(&self) -> bool {
+        match self {
+            Self::Note(_)
+            | Self::Signal { .. }
+            | Self::SignalLeftovers { .. }
+            | Self::KillLeftovers { .. }
+            | Self::ClearLogs { .. }
+            | Self::ClearMainLog { .. }
+            | Self::ReopenLogs
+            | Self::Forget { .. } => true,
+            // A listener that was told something gets it again, in a fresh instance. Who wanted something written to a stdin was
+            // not told that it is.
+            Self::Deliver { .. }
+            | Self::SendStdin { .. }
+            | Self::Publish(_)
+            | Self::Reply { .. }
+            | Self::PrepareLogs { .. }
+            | Self::Probe { .. }
+            | Self::Spawn { .. }
+            | Self::Release { .. }
+            | Self::Load { .. }
+            | Self::Reexec { .. }
+            | Self::Finish(_) => false,
+        }
+    }
+}
+
 /// What a configuration is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LoadReason {

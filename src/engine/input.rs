@@ -104,6 +104,20 @@ pub enum Input {
     Observed(Event),
     /// A signal came to the daemon.
     SignalReceived(Signal),
+    /// The state is that of a daemon which has died; what it had is ours again.
+    Recovered,
+    /// The process ended at its gate, since nobody let it through: it has run nothing.
+    Unborn {
+        /// Which.
+        id: ProcessId,
+    },
+    /// Going on with the process has cost several daemons their lives.
+    Parked {
+        /// Which.
+        id: ProcessId,
+        /// Something of it is still there.
+        leftovers: bool,
+    },
     /// The time that `Engine::deadline` named has come.
     DeadlineReached,
 }

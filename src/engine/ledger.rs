@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::LoadReason;
 use super::process::ProcessId;
+use super::tracked::Tracked;
 use crate::api::{Fault, ProcessName, ProcessResult, Reply};
 
 /// A promise of one reply.
@@ -53,11 +54,20 @@ struct Batch {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ledger {
     next_errand: u64,
-    errands: BTreeMap<Errand, Purpose>,
+    pub(super) errands: Tracked<Errand, Purpose>,
     batches: BTreeMap<Ticket, Batch>,
 }
 
 impl Ledger {
+    /// What is left of a ledger when nobody waits any more.
+    pub(super) fn of(last_errand: u64, errands: Tracked<Errand, Purpose>) -> Self {
+        Self { next_errand: last_errand, errands, batches: BTreeMap::new() }
+    }
+
+    pub(super) fn last_errand(&self) -> u64 {
+        self.next_errand
+    }
+
     pub(super) fn errand(&mut self, purpose: Purpose) -> Errand {
         self.next_errand += 1;
         let errand = Errand(self.next_errand);

@@ -51,13 +51,7 @@ impl Engine {
         match process.phase {
             Phase::Emptying { pid, status } => self.ended_by_request(now, id, pid, status),
             Phase::Clearing { stop: false } => self.launch(id),
-            Phase::Clearing { stop: true } => {
-                let stopped = |name: String| Err(Fault::new(FaultCode::AbnormalTermination, name));
-                self.tell_launch_waiters(id, stopped);
-                self.tell_start_waiters(id, stopped);
-                self.enter(id, Phase::Stopped, StateChange::Stopped { pid: 0 });
-                self.stopped(now, id);
-            }
+            Phase::Clearing { stop: true } => self.never_started(now, id),
             Phase::Stopped
             | Phase::Spawning { .. }
             | Phase::Starting { .. }
@@ -68,5 +62,14 @@ impl Engine {
             | Phase::Fatal
             | Phase::Unknown { .. } => {}
         }
+    }
+
+    /// It was to be stopped before it had a pid.
+    pub(super) fn never_started(&mut self, now: Now, id: ProcessId) {
+        let stopped = |name: String| Err(Fault::new(FaultCode::AbnormalTermination, name));
+        self.tell_launch_waiters(id, stopped);
+        self.tell_start_waiters(id, stopped);
+        self.enter(id, Phase::Stopped, StateChange::Stopped { pid: 0 });
+        self.stopped(now, id);
     }
 }

@@ -17,6 +17,8 @@
 //! order of effects is meaning. *Tested:* `engine/tests` (transcripts), `engine/worlds` (random worlds).
 
 mod adopt;
+mod changes;
+mod coldplug;
 mod diagnosis;
 mod effect;
 mod group;
@@ -28,21 +30,23 @@ mod pool;
 mod process;
 mod requests;
 mod shutdown;
+mod tracked;
 mod transitions;
 mod unknown;
 
 #[cfg(test)]
 mod pool_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 mod worlds;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
 pub use adopt::{Adopted, Found};
+pub use changes::Change;
 pub use effect::{Effect, LoadReason};
 pub use group::Group;
 pub use input::{Evidence, Input};
@@ -57,16 +61,20 @@ use crate::api::{
 use crate::config::spec::GroupSpec;
 use ledger::Ledger;
 use shutdown::LastWords;
+use tracked::{Groups, Mark, Tracked};
 
 /// All decisions for all programs. Plain data: saving it is serialising it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Engine {
     mood: SupervisorState,
     /// By priority; of equal priority in the order of activation.
-    groups: Vec<Group>,
-    processes: BTreeMap<ProcessId, Process>,
+    groups: Groups,
+    processes: Tracked<ProcessId, Process>,
     /// The configuration read last, by (priority, name).
     configured: Vec<GroupSpec>,
+    /// It was, since it was last written down.
+    #[serde(skip)]
+    reread: Mark,
     ledger: Ledger,
     next_process: u64,
     /// Number of the next event that a pool accepts.
@@ -91,9 +99,10 @@ impl Engine {
     pub fn new(configured: Vec<GroupSpec>) -> Self {
         Self {
             mood: SupervisorState::Running,
-            groups: Vec::new(),
-            processes: BTreeMap::new(),
+            groups: Groups::default(),
+            processes: Tracked::default(),
             configured,
+            reread: Mark(true),
             ledger: Ledger::default(),
             next_process: 1,
             next_event: 0,
@@ -137,6 +146,9 @@ impl Engine {
             Input::ListenerWrote { id, bytes } => self.listener_wrote(now, id, bytes.as_deref()),
             Input::Undelivered { id, serial } => self.undelivered(id, serial),
             Input::Observed(event) => self.publish(event),
+            Input::Recovered => self.coldplug(now),
+            Input::Unborn { id } => self.unborn(now, id),
+            Input::Parked { id, leftovers } => self.parked(now, id, leftovers),
             Input::DeadlineReached => {}
         }
         self.turn(now);

@@ -77,9 +77,13 @@ impl Engine {
         let event = Arc::new(event);
         let kind = event.kind();
         let mut serial = None;
-        for group in &mut self.groups {
-            let wanted = pool_spec(&group.spec).is_some_and(|p| p.events.iter().any(|e| e.covers(kind)));
-            let Some(pool) = group.pool.as_mut().filter(|_| wanted) else { continue };
+        for at in 0..self.groups.len() {
+            let pool = pool_spec(&self.groups[at].spec);
+            let wanted = pool.is_some_and(|pool| pool.events.iter().any(|event| event.covers(kind)));
+            let Some(group) = Some(at).filter(|_| wanted).and_then(|at| self.groups.get_mut(at)) else {
+                continue;
+            };
+            let Some(pool) = group.pool.as_mut() else { continue };
             let serial = *serial.get_or_insert_with(|| take_serial(&mut self.next_event));
             let discarded = pool.make_room(&group.spec);
             let pool_serial = take_serial(&mut pool.next_serial);
@@ -93,9 +97,8 @@ impl Engine {
     pub(super) fn dispatch(&mut self) {
         for at in 0..self.groups.len() {
             while let Some(id) = self.free_listener(at) {
-                let Some(pending) = self.groups[at].pool.as_mut().and_then(|p| p.waiting.pop_front()) else {
-                    break;
-                };
+                let pool = self.groups.get_mut(at).and_then(|group| group.pool.as_mut());
+                let Some(pending) = pool.and_then(|pool| pool.waiting.pop_front()) else { break };
                 self.hand_out(at, id, pending);
                 self.say_rebuffered(at);
             }
@@ -154,7 +157,8 @@ impl Engine {
         let Some(pending) = process.listener.as_mut().and_then(|listener| listener.event.take()) else {
             return;
         };
-        let home = self.groups.iter_mut().find(|group| group.spec.name == process.name.group);
+        let home = self.groups.iter().position(|group| group.spec.name == process.name.group);
+        let home = home.and_then(|at| self.groups.get_mut(at));
         let Some((pool, spec)) = home.and_then(|group| Some((group.pool.as_mut()?, &group.spec))) else {
             return;
         };
@@ -223,16 +227,21 @@ impl Engine {
 
     /// A listener that broke the protocol is of no use: a fresh one may be.
     pub(super) fn restart_listener(&mut self, now: Now, id: ProcessId) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        let Some(listener) = &mut process.listener else { return };
-        if listener.restart_at.is_none_or(|at| at > now.mono) {
+        let listener = self.processes.get(&id).and_then(|process| process.listener.as_ref());
+        if listener.and_then(|listener| listener.restart_at).is_none_or(|at| at > now.mono) {
             return;
         }
+        let Some(process) = self.processes.get_mut(&id) else { return };
+        let Some(listener) = &mut process.listener else { return };
         listener.restart_at = None;
         let (Phase::Starting { pid, .. } | Phase::Running { pid }) = process.phase else { return };
         if self.mood == SupervisorState::Running {
             process.start_after_stop.push((super::Waiter::Nobody, false));
-            let text = format!("restarting {}, which broke the eventlistener protocol", process.name.process);
+            let why = match listener.state {
+                ListenerState::Unknown => "which broke the eventlistener protocol",
+                _ => "whose last words may be lost with the supervisord before this one",
+            };
+            let text = format!("restarting {}, {why}", process.name.process);
             self.note(Notice::other(Level::Warn, text));
             self.stop_live(now, id, pid);
         }

@@ -3,6 +3,7 @@
 use super::effect::LoadReason;
 use super::ledger::{Errand, Purpose, Ticket, Waiter};
 use super::process::{Phase, ProcessId};
+use super::tracked::Mark;
 use super::transitions::unknown_state;
 use super::{Effect, Engine};
 use crate::api::{
@@ -115,6 +116,7 @@ impl Engine {
                 let active: Vec<_> = self.groups.iter().map(|group| &group.spec).collect();
                 let found = diff::between(&active, &wanted);
                 self.configured = wanted;
+                self.reread = Mark(true);
                 Ok(Reply::Reread(found))
             }
         };

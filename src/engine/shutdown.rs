@@ -92,18 +92,23 @@ impl Engine {
     }
 
     fn stop_for_shutdown(&mut self, now: Now, id: ProcessId) {
-        let Some(process) = self.processes.get_mut(&id) else { return };
-        match process.phase {
-            Phase::Starting { pid, .. } | Phase::Running { pid } => self.stop_live(now, id, pid),
-            Phase::Clearing { .. } => process.phase = Phase::Clearing { stop: true },
-            Phase::Spawning { .. } => process.phase = Phase::Spawning { stop: true },
-            Phase::Stopped
+        let Some(process) = self.processes.get(&id) else { return };
+        let doomed = match process.phase {
+            Phase::Starting { pid, .. } | Phase::Running { pid } => return self.stop_live(now, id, pid),
+            Phase::Clearing { stop: false } => Phase::Clearing { stop: true },
+            Phase::Spawning { stop: false } => Phase::Spawning { stop: true },
+            Phase::Clearing { stop: true }
+            | Phase::Spawning { stop: true }
+            | Phase::Stopped
             | Phase::Backoff { .. }
             | Phase::Stopping { .. }
             | Phase::Emptying { .. }
             | Phase::Exited { .. }
             | Phase::Fatal
-            | Phase::Unknown { .. } => {}
+            | Phase::Unknown { .. } => return,
+        };
+        if let Some(process) = self.processes.get_mut(&id) {
+            process.phase = doomed;
         }
     }
 

@@ -10,7 +10,7 @@ use crate::config::spec::{AutoRestart, GroupKind, Leftovers, LogSpec, LogTarget,
 
 mod adopt;
 
-pub(super) fn program(name: &str) -> ProcessSpec {
+pub(crate) fn program(name: &str) -> ProcessSpec {
     let log = LogSpec {
         target: LogTarget::None,
         maxbytes: 0,
@@ -47,7 +47,7 @@ pub(super) fn program(name: &str) -> ProcessSpec {
     }
 }
 
-pub(super) fn group(name: &str, priority: i64, processes: Vec<ProcessSpec>) -> GroupSpec {
+pub(crate) fn group(name: &str, priority: i64, processes: Vec<ProcessSpec>) -> GroupSpec {
     GroupSpec { name: name.to_owned(), priority, processes, kind: GroupKind::Programs }
 }
 

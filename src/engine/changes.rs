@@ -1,0 +1,186 @@
+//! The engine's state in pieces, so that a turn writes down only what it has changed; and the state made of such pieces again.
+//! What only clients wait for is in none: no client outlives a crash.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::effect::LoadReason;
+use super::ledger::{Errand, Ledger, Purpose, Waiter};
+use super::shutdown::LastWords;
+use super::tracked::{Mark, Tracked};
+use super::{Engine, Group, Process, ProcessId};
+use crate::api::{Mono, SupervisorState};
+use crate::config::spec::GroupSpec;
+
+const REST: &str = "engine";
+const ORDER: &str = "groups";
+const CONFIGURED: &str = "configured";
+const GROUP: &str = "group/";
+const PROCESS: &str = "process/";
+const ERRAND: &str = "errand/";
+
+/// A piece by its name, as JSON; `None`: it is no more.
+pub type Change = (String, Option<Vec<u8>>);
+
+/// What is small, and changes often.
+#[derive(Debug, Serialize, Deserialize)]
+struct Rest {
+    mood: SupervisorState,
+    last_errand: u64,
+    next_process: u64,
+    next_event: u64,
+    ticks: [Option<i64>; 3],
+    tick_due: Option<Mono>,
+    last_report: Option<Mono>,
+    last_words: LastWords,
+    finished: bool,
+}
+
+fn written(piece: &(impl Serialize + ?Sized)) -> Option<Vec<u8>> {
+    // Plain data; a path that is no text cannot come from a configuration.
+    serde_json::to_vec(piece).ok()
+}
+
+fn read<T: DeserializeOwned>(name: &str, text: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(text).map_err(|error| format!("{name}: {error}"))
+}
+
+fn outlives_clients(purpose: &Purpose) -> bool {
+    matches!(purpose, Purpose::Start { .. } | Purpose::Load { reason: LoadReason::Restart, .. })
+}
+
+impl Engine {
+    /// What may have changed since this was last asked; never less than that.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for id in self.processes.take_touched() {
+            let piece = self.processes.get(&id).and_then(written);
+            changes.push((format!("{PROCESS}{}", id.0), piece));
+        }
+        for errand in self.ledger.errands.take_touched() {
+            let purpose = self.ledger.errands.get(&errand).filter(|purpose| outlives_clients(purpose));
+            changes.push((format!("{ERRAND}{}", errand.0), purpose.and_then(written)));
+        }
+        for name in self.groups.take_touched() {
+            let group = self.groups.iter().find(|group| group.spec.name == name);
+            changes.push((format!("{GROUP}{name}"), group.and_then(written)));
+        }
+        if self.groups.take_reordered() {
+            changes.push((ORDER.to_owned(), self.order()));
+        }
+        if std::mem::take(&mut self.reread).0 {
+            changes.push((CONFIGURED.to_owned(), written(&self.configured)));
+        }
+        changes.push((REST.to_owned(), self.rest()));
+        changes
+    }
+
+    /// Nobody writes down what has changed so far.
+    pub fn forget_changes(&mut self) {
+        self.processes.take_touched();
+        self.ledger.errands.take_touched();
+        self.groups.take_touched();
+        self.groups.take_reordered();
+        self.reread = Mark(false);
+    }
+
+    /// All pieces that there are.
+    pub fn take_everything(&mut self) -> Vec<Change> {
+        self.forget_changes();
+        let processes =
+            self.processes.iter().map(|(id, process)| (format!("{PROCESS}{}", id.0), written(process)));
+        let errands = self.ledger.errands.iter().filter(|(_, purpose)| outlives_clients(purpose));
+        let errands = errands.map(|(errand, purpose)| (format!("{ERRAND}{}", errand.0), written(purpose)));
+        let groups = self.groups.iter();
+        let groups = groups.map(|group| (format!("{GROUP}{}", group.spec.name), written(group)));
+        let single = [(ORDER, self.order()), (CONFIGURED, written(&self.configured)), (REST, self.rest())];
+        let single = single.map(|(name, piece)| (name.to_owned(), piece));
+        processes.chain(errands).chain(groups).chain(single).collect()
+    }
+
+    fn order(&self) -> Option<Vec<u8>> {
+        written(&self.groups.iter().map(|group| &group.spec.name).collect::<Vec<_>>())
+    }
+
+    fn rest(&self) -> Option<Vec<u8>> {
+        written(&Rest {
+            mood: self.mood,
+            last_errand: self.ledger.last_errand(),
+            next_process: self.next_process,
+            next_event: self.next_event,
+            ticks: self.ticks,
+            tick_due: self.tick_due,
+            last_report: self.last_report,
+            last_words: self.last_words,
+            finished: self.finished,
+        })
+    }
+
+    /// The state that these pieces are of; pieces of others are left alone.
+    ///
+    /// # Errors
+    /// The piece that is missing or cannot be understood.
+    pub fn of_pieces(pieces: &BTreeMap<String, Vec<u8>>) -> Result<Self, String> {
+        let piece = |name: &str| pieces.get(name).ok_or_else(|| format!("{name} is missing"));
+        let rest: Rest = read(REST, piece(REST)?)?;
+        let configured: Vec<GroupSpec> = read(CONFIGURED, piece(CONFIGURED)?)?;
+        let order: Vec<String> = read(ORDER, piece(ORDER)?)?;
+        let group = |name: String| {
+            let name = format!("{GROUP}{name}");
+            read::<Group>(&name, piece(&name)?)
+        };
+        let named = |prefix: &'static str| {
+            let pieces = pieces.range(prefix.to_owned()..);
+            pieces.take_while(move |(name, _)| name.starts_with(prefix))
+        };
+        let process = |(name, text): (&String, &Vec<u8>)| {
+            read::<Process>(name, text).map(|process| (process.id, without_clients(process)))
+        };
+        let errand = |(name, text): (&String, &Vec<u8>)| {
+            let number = name[ERRAND.len()..].parse().map_err(|_| format!("{name} has no number"))?;
+            Ok::<_, String>((Errand(number), nobody_waits(&read(name, text)?)))
+        };
+        let processes: Tracked<ProcessId, Process> =
+            named(PROCESS).map(process).collect::<Result<_, String>>()?;
+        let errands: Tracked<Errand, Purpose> = named(ERRAND).map(errand).collect::<Result<_, String>>()?;
+        let engine = Self {
+            mood: rest.mood,
+            groups: order.into_iter().map(group).collect::<Result<_, String>>()?,
+            processes,
+            configured,
+            reread: Mark(false),
+            ledger: Ledger::of(rest.last_errand, errands),
+            next_process: rest.next_process,
+            next_event: rest.next_event,
+            ticks: rest.ticks,
+            tick_due: rest.tick_due,
+            last_report: rest.last_report,
+            last_words: rest.last_words,
+            finished: rest.finished,
+            effects: VecDeque::new(),
+        };
+        let known = |id: &ProcessId| engine.processes.contains_key(id);
+        match engine.groups.iter().flat_map(|group| &group.members).find(|id| !known(id)) {
+            Some(id) => Err(format!("{PROCESS}{} is missing", id.0)),
+            None => Ok(engine),
+        }
+    }
+}
+
+fn without_clients(mut process: Process) -> Process {
+    process.launch_waiters.clear();
+    process.start_waiters.clear();
+    process.stop_waiters.clear();
+    process.start_after_stop.iter_mut().for_each(|(waiter, _)| *waiter = Waiter::Nobody);
+    process
+}
+
+fn nobody_waits(purpose: &Purpose) -> Purpose {
+    match *purpose {
+        Purpose::Answer(_) => Purpose::Answer(Waiter::Nobody),
+        Purpose::Start { id, wait, .. } => Purpose::Start { id, wait, waiter: Waiter::Nobody },
+        Purpose::Load { reason, .. } => Purpose::Load { reason, ticket: None },
+    }
+}

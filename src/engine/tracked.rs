@@ -1,0 +1,154 @@
+//! Collections that remember what may have changed since it was last written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+use super::group::Group;
+
+/// A map that remembers which of its entries may have changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(
+    transparent,
+    bound(
+        serialize = "K: Serialize, V: Serialize",
+        deserialize = "K: Deserialize<'de>, V: Deserialize<'de>"
+    )
+)]
+pub(super) struct Tracked<K: Ord, V> {
+    map: BTreeMap<K, V>,
+    #[serde(skip)]
+    touched: BTreeSet<K>,
+}
+
+impl<K: Ord, V> Default for Tracked<K, V> {
+    fn default() -> Self {
+        Self { map: BTreeMap::new(), touched: BTreeSet::new() }
+    }
+}
+
+impl<K: Ord + Copy, V> Tracked<K, V> {
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let found = self.map.get_mut(key);
+        if found.is_some() {
+            self.touched.insert(*key);
+        }
+        found
+    }
+
+    pub(super) fn insert(&mut self, key: K, value: V) {
+        self.touched.insert(key);
+        self.map.insert(key, value);
+    }
+
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        self.touched.insert(*key);
+        self.map.remove(key)
+    }
+
+    /// Which may have changed since this was last asked.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<K> {
+        std::mem::take(&mut self.touched)
+    }
+}
+
+impl<K: Ord, V> Deref for Tracked<K, V> {
+    type Target = BTreeMap<K, V>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.map
+    }
+}
+
+impl<K: Ord, V: PartialEq> PartialEq for Tracked<K, V> {
+    fn eq(&self, other: &Self) -> bool {
+        self.map == other.map
+    }
+}
+
+impl<K: Ord, V: Eq> Eq for Tracked<K, V> {}
+
+impl<K: Ord, V> FromIterator<(K, V)> for Tracked<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        Self { map: entries.into_iter().collect(), touched: BTreeSet::new() }
+    }
+}
+
+/// Whether something was changed since that was last written down. It is no part of the state: one is as good as another.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Mark(pub(super) bool);
+
+impl PartialEq for Mark {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Mark {}
+
+/// The active groups, which remember the same by name.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Groups {
+    list: Vec<Group>,
+    #[serde(skip)]
+    touched: BTreeSet<String>,
+    #[serde(skip)]
+    reordered: bool,
+}
+
+impl Groups {
+    pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Group> {
+        let group = self.list.get_mut(at)?;
+        if !self.touched.contains(&group.spec.name) {
+            self.touched.insert(group.spec.name.clone());
+        }
+        Some(group)
+    }
+
+    pub(super) fn insert(&mut self, at: usize, group: Group) {
+        self.touched.insert(group.spec.name.clone());
+        self.reordered = true;
+        self.list.insert(at, group);
+    }
+
+    pub(super) fn remove(&mut self, at: usize) -> Group {
+        let group = self.list.remove(at);
+        self.touched.insert(group.spec.name.clone());
+        self.reordered = true;
+        group
+    }
+
+    /// Which may have changed since this was last asked.
+    pub(super) fn take_touched(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Whether one has come or gone since this was last asked.
+    pub(super) fn take_reordered(&mut self) -> bool {
+        std::mem::take(&mut self.reordered)
+    }
+}
+
+impl Deref for Groups {
+    type Target = [Group];
+
+    fn deref(&self) -> &Self::Target {
+        &self.list
+    }
+}
+
+impl PartialEq for Groups {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for Groups {}
+
+impl FromIterator<Group> for Groups {
+    fn from_iter<I: IntoIterator<Item = Group>>(groups: I) -> Self {
+        Self { list: groups.into_iter().collect(), touched: BTreeSet::new(), reordered: false }
+    }
+}
