@@ -113,7 +113,7 @@ fn end(spec: &ProcessSpec, failure: Option<ExecFailure>) -> Option<Trouble> {
         Step::Groups | Step::Gid | Step::Uid | Step::Verify => Failed::User,
         Step::Chdir => Failed::Directory,
         Step::Exec if visible.contains(&failure.errno) => Failed::Command,
-        Step::Umask | Step::Limit | Step::Exec => return None,
+        Step::Gate | Step::Umask | Step::Limit | Step::Exec => return None,
     };
     trouble(&OsMachine::default(), spec, failed)
 }

@@ -98,6 +98,21 @@ impl Tree {
         }
     }
 
+    /// Ends the programs that a daemon has left which nobody goes on with: they must not meet those that are started. How many
+    /// cgroups had some.
+    #[must_use]
+    pub fn end_orphans(&self) -> usize {
+        let places = places_below(&self.root);
+        let places = places.into_iter().filter(|place| {
+            !place.path.ends_with(OURS) && place.watch().is_ok_and(|watch| watch.is_populated())
+        });
+        let ended: Vec<Leaf> = places.inspect(Leaf::kill).collect();
+        for place in &ended {
+            place.remove_within(GONE_WITHIN);
+        }
+        ended.len()
+    }
+
     /// The place of a program.
     #[must_use]
     pub fn leaf(&self, name: &ProcessName) -> Leaf {
@@ -135,18 +150,21 @@ pub fn clear(leave_programs: bool) -> Result<(), NoTree> {
         }
         return Ok(());
     }
-    let places: Vec<Leaf> = fs::read_dir(root)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()) && entry.file_name() != HELPERS)
-        .map(|entry| Leaf { path: entry.path() })
-        .collect();
+    let places = places_below(root);
     places.iter().for_each(Leaf::kill);
     for place in places {
         place.remove_within(GONE_WITHIN);
     }
     Ok(())
+}
+
+/// Everybody's place, but for that of helpers.
+fn places_below(root: &Path) -> Vec<Leaf> {
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    let is_place = |entry: &fs::DirEntry| {
+        entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != HELPERS
+    };
+    entries.filter(is_place).map(|entry| Leaf { path: entry.path() }).collect()
 }
 
 /// The place of one program in the tree.

@@ -3,6 +3,7 @@
 //! *May import:* api. *Invariants:* the only room with `unsafe`, and each block says why it is sound; between fork and exec
 //! only prepared memory and async-signal-safe calls; every descriptor is owned and close-on-exec. *Tested:* beside each file.
 
+pub mod bag;
 pub mod cgroup;
 pub mod clock;
 pub mod command;
@@ -20,6 +21,7 @@ pub mod interrupt;
 pub mod listen;
 pub mod machine;
 pub mod mask;
+pub mod memfd;
 pub mod memory;
 pub mod output;
 pub mod pidfd;

@@ -81,6 +81,14 @@ impl AsRawFd for PidFd {
     }
 }
 
+/// Whether the process of that descriptor has not ended.
+#[must_use]
+pub fn is_running(pidfd: &impl AsFd) -> bool {
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut asked = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut asked, Some(&now)) == Ok(0)
+}
+
 /// Sends a signal to every process of a group.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
-use std::os::fd::{AsFd, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -165,6 +165,12 @@ impl Inheritance {
     /// Those that somebody else has brought here, by numbers of his.
     pub fn from_parts(parts: impl IntoIterator<Item = (RawFd, OwnedFd)>) -> Self {
         Self(parts.into_iter().collect())
+    }
+
+    /// One of them, for whoever needs another hand on it.
+    #[must_use]
+    pub fn get(&self, number: RawFd) -> Option<BorrowedFd<'_>> {
+        self.0.get(&number).map(AsFd::as_fd)
     }
 
     /// Gives one of them out.

@@ -144,6 +144,8 @@ impl AsFd for Report {
 /// What the child does between its gate and its program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// Waiting to be let through: whoever should have done that is gone.
+    Gate,
     /// setgroups(2).
     Groups,
     /// setgid(2).
@@ -163,8 +165,17 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 8] =
-        [Self::Groups, Self::Gid, Self::Uid, Self::Verify, Self::Chdir, Self::Umask, Self::Limit, Self::Exec];
+    const ALL: [Self; 9] = [
+        Self::Gate,
+        Self::Groups,
+        Self::Gid,
+        Self::Uid,
+        Self::Verify,
+        Self::Chdir,
+        Self::Umask,
+        Self::Limit,
+        Self::Exec,
+    ];
 
     fn code(self) -> u8 {
         self as u8
@@ -178,6 +189,7 @@ impl Step {
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
+            Self::Gate => "begin",
             Self::Groups => "set the groups",
             Self::Gid => "set the group",
             Self::Uid => "become the user",

@@ -6,3 +6,5 @@
 pub mod journal;
 pub mod listen;
 pub mod notify;
+pub mod store;
+pub mod unit;

@@ -169,9 +169,17 @@ fn wait_at_gate() {
         if n < 0 && Errno::last_raw() == libc::EINTR {
             continue;
         }
+        report(Step::Gate, 0);
         // SAFETY: ends the child without running anything of the parent's.
         unsafe { libc::_exit(127) };
     }
+}
+
+fn report(step: Step, errno: c_int) {
+    let [a, b, c, d] = errno.to_ne_bytes();
+    let message = [step.code(), a, b, c, d, 0, 0, 0];
+    // SAFETY: a pointer with the length of what it points to.
+    unsafe { libc::send(REPORT, message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL) };
 }
 
 /// Returns only when something failed.
@@ -260,19 +268,17 @@ fn tell(prepared: &Prepared<'_>, step: Step, errno: c_int) {
         Step::Uid | Step::Verify => (&prepared.couldnt_setuid[..], None),
         Step::Chdir => (&prepared.couldnt_chdir[..], None),
         Step::Umask | Step::Limit => (&b"supervisor: couldn't set limits: "[..], None),
-        Step::Exec => (&prepared.couldnt_exec[..], None),
+        Step::Gate | Step::Exec => (&prepared.couldnt_exec[..], None),
     };
     // Writing into `Words` cuts off and never fails.
     let _ = match reason {
         Some(reason) => words.write_str(reason),
         None => write!(words, "{:?}", Errno::from_raw(errno)),
     };
-    let [a, b, c, d] = errno.to_ne_bytes();
-    let message = [step.code(), a, b, c, d, 0, 0, 0];
+    // First: writing to a stderr that nobody reads any more ends us by SIGPIPE.
+    report(step, errno);
     // SAFETY: every pointer comes with the length of what it points to.
     unsafe {
-        // The report first: writing to a stderr that nobody reads any more ends us by SIGPIPE.
-        libc::send(REPORT, message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL);
         for part in [begin, words.as_bytes(), b"\nsupervisor: child process was not spawned\n"] {
             libc::write(2, part.as_ptr().cast(), part.len());
         }

@@ -1,0 +1,298 @@
+//! A bag of descriptors: they are in flight in the queue of a socket pair, where they live for as long as anybody holds its two
+//! ends. So a thousand of them cost whoever keeps the bag but two.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::socket::{setsockopt, sockopt};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+/// Descriptors in one item.
+pub const ITEM: usize = 64;
+/// Bytes of a label.
+const LABEL: usize = 4096;
+/// Bytes that may be in flight, as far as we may ask for them.
+const ROOM: usize = 64 << 20;
+/// Where an item begins: its number.
+const NUMBER: usize = size_of::<u64>();
+/// The number of what is no item.
+const MARK: u64 = 0;
+/// For the descriptors of one item.
+const SPACE: usize = rustix::cmsg_space!(ScmRights(ITEM));
+
+/// What was put into a bag.
+#[derive(Debug)]
+pub struct Item {
+    /// Its number; never used again in that bag.
+    pub number: u64,
+    /// What it is, for whoever takes it out.
+    pub label: Vec<u8>,
+    /// What it holds.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// A bag. Whoever writes into it knows what is in it, and in which order.
+#[derive(Debug)]
+pub struct Bag {
+    into: OwnedFd,
+    out: OwnedFd,
+    queue: VecDeque<u64>,
+    gone: HashSet<u64>,
+    last: u64,
+}
+
+impl Bag {
+    /// An empty bag.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn new() -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (into, out) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        if setsockopt(&into, sockopt::SndBufForce, &ROOM).is_err() {
+            // Whoever is not root gets what everybody gets.
+            let _ = setsockopt(&into, sockopt::SndBuf, &ROOM);
+        }
+        Ok(Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0 })
+    }
+
+    /// A bag that somebody has kept, and what is in it. It is all still in there.
+    ///
+    /// # Errors
+    /// Those of sendmsg(2) and recvmsg(2): `ENOTSOCK` when it is no bag.
+    pub fn open(into: OwnedFd, out: OwnedFd) -> io::Result<(Self, Vec<Item>)> {
+        let mut bag = Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0 };
+        let mut items: BTreeMap<u64, Item> = BTreeMap::new();
+        let mut own = [0; 16];
+        rustix::rand::getrandom(&mut own, rustix::rand::GetRandomFlags::empty())?;
+        bag.send(MARK, &own, &[])?;
+        while let Some(item) = bag.receive(RecvFlags::PEEK)? {
+            let twice = items.contains_key(&item.number);
+            // At the end before it is taken from the beginning: so it is in there whenever we die, once or twice.
+            if item.number != MARK && !twice {
+                bag.send(item.number, &item.label, &borrowed(&item.fds))?;
+                bag.queue.push_back(item.number);
+            }
+            bag.receive(RecvFlags::empty())?;
+            // Other marks are of those who died doing this.
+            if item.number == MARK && item.label == own {
+                break;
+            }
+            if item.number != MARK && !twice {
+                items.insert(item.number, item);
+            }
+        }
+        bag.last = items.keys().next_back().copied().unwrap_or(0);
+        Ok((bag, items.into_values().collect()))
+    }
+
+    /// The end where things are put in, and the end where they come out: whoever is to keep the bag keeps both.
+    #[must_use]
+    pub fn ends(&self) -> [BorrowedFd<'_>; 2] {
+        [self.into.as_fd(), self.out.as_fd()]
+    }
+
+    /// Puts descriptors in; the number by which they are taken out again.
+    ///
+    /// # Errors
+    /// `EAGAIN` when it is full, `ETOOMANYREFS` when more may not be in flight, `EMSGSIZE` when the label is too long.
+    pub fn put(&mut self, label: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<u64> {
+        if label.len() > LABEL || fds.len() > ITEM {
+            return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
+        }
+        let number = self.last + 1;
+        self.send(number, label, fds)?;
+        self.last = number;
+        self.queue.push_back(number);
+        Ok(number)
+    }
+
+    /// An item is wanted no more. It goes with the next [`Bag::tidy`] that comes by.
+    pub fn discard(&mut self, number: u64) {
+        self.gone.insert(number);
+    }
+
+    /// Something in it is wanted no more.
+    #[must_use]
+    pub fn is_untidy(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// Looks at so many items, and lets those go that nobody wants.
+    pub fn tidy(&mut self, count: usize) {
+        for _ in 0..count.min(self.queue.len()) {
+            if self.gone.is_empty() || self.turn_over().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The item at the beginning goes to the end, or goes.
+    fn turn_over(&mut self) -> io::Result<()> {
+        let Some(number) = self.queue.front().copied() else { return Ok(()) };
+        if !self.gone.remove(&number)
+            && let Some(item) = self.receive(RecvFlags::PEEK)?
+        {
+            self.send(number, &item.label, &borrowed(&item.fds))?;
+            self.queue.push_back(number);
+        }
+        self.queue.pop_front();
+        self.receive(RecvFlags::empty())?;
+        Ok(())
+    }
+
+    fn send(&self, number: u64, label: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let number = number.to_le_bytes();
+        let mut space = [MaybeUninit::uninit(); SPACE];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
+        }
+        let parts = [IoSlice::new(&number), IoSlice::new(label)];
+        loop {
+            match sendmsg(&self.into, &parts, &mut control, SendFlags::NOSIGNAL) {
+                Err(rustix::io::Errno::INTR) => {}
+                sent => return Ok(sent.map(drop)?),
+            }
+        }
+    }
+
+    /// What is at the beginning; `None`: nothing is in it.
+    fn receive(&self, how: RecvFlags) -> io::Result<Option<Item>> {
+        let mut bytes = vec![0; NUMBER + LABEL];
+        let mut space = [MaybeUninit::uninit(); SPACE];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let length = loop {
+            let mut parts = [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.out, &mut parts, &mut control, how | RecvFlags::CMSG_CLOEXEC) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(None),
+                received => break received?.bytes,
+            }
+        };
+        let Some((number, label)) = bytes[..length].split_first_chunk::<NUMBER>() else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let rights = control.drain().filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        });
+        Ok(Some(Item {
+            number: u64::from_le_bytes(*number),
+            label: label.to_vec(),
+            fds: rights.flatten().collect(),
+        }))
+    }
+}
+
+fn borrowed(fds: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    fds.iter().map(AsFd::as_fd).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::system::reexec::{in_memory, read_whole};
+
+    fn file(text: &str) -> OwnedFd {
+        in_memory(text.as_bytes()).unwrap()
+    }
+
+    fn texts(items: &[Item]) -> Vec<(u64, String, Vec<Vec<u8>>)> {
+        let text = |item: &Item| String::from_utf8_lossy(&item.label).into_owned();
+        let read = |item: &Item| item.fds.iter().map(|fd| read_whole(fd).unwrap()).collect();
+        items.iter().map(|item| (item.number, text(item), read(item))).collect()
+    }
+
+    /// Both ends, as another process would have them.
+    fn kept(bag: &Bag) -> (OwnedFd, OwnedFd) {
+        let [into, out] = bag.ends().map(|end| end.try_clone_to_owned().unwrap());
+        (into, out)
+    }
+
+    #[test]
+    fn what_was_put_in_is_there_for_whoever_has_kept_the_bag() {
+        let mut bag = Bag::new().unwrap();
+        bag.put(b"one", &[file("1").as_fd(), file("2").as_fd()]).unwrap();
+        bag.put(b"none", &[]).unwrap();
+        let (into, out) = kept(&bag);
+        drop(bag);
+        for _ in 0..3 {
+            let (again, items) = Bag::open(into.try_clone().unwrap(), out.try_clone().unwrap()).unwrap();
+            let one = (1, "one".to_owned(), vec![b"1".to_vec(), b"2".to_vec()]);
+            assert_eq!(texts(&items), [one, (2, "none".to_owned(), vec![])]);
+            assert_eq!(again.queue, [1, 2]);
+        }
+        let (mut bag, _) = Bag::open(into, out).unwrap();
+        assert_eq!(bag.put(b"three", &[]).unwrap(), 3);
+    }
+
+    #[test]
+    fn what_is_discarded_goes_and_is_closed() {
+        let mut bag = Bag::new().unwrap();
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        let first = bag.put(b"a", &[]).unwrap();
+        let pipe = bag.put(b"pipe", &[write.as_fd()]).unwrap();
+        let last = bag.put(b"b", &[]).unwrap();
+        drop(write);
+        bag.discard(pipe);
+        assert!(bag.is_untidy());
+        bag.tidy(2);
+        assert!(!bag.is_untidy());
+        assert_eq!(read_whole(&read).unwrap(), b"", "nobody holds the other end any more");
+        assert_eq!(bag.queue, [last, first]);
+        let (into, out) = kept(&bag);
+        let (_, items) = Bag::open(into, out).unwrap();
+        assert_eq!(items.iter().map(|item| item.number).collect::<Vec<_>>(), [first, last]);
+    }
+
+    #[test]
+    fn whoever_dies_looking_into_it_loses_nothing_and_doubles_nothing() {
+        let bag = || {
+            let mut bag = Bag::new().unwrap();
+            for text in ["1", "2", "3"] {
+                bag.put(text.as_bytes(), &[file(text).as_fd()]).unwrap();
+            }
+            bag
+        };
+        // As far as `open` may have come: a mark, and some items twice.
+        for done in 0..6 {
+            let bag = bag();
+            bag.send(MARK, b"another", &[]).unwrap();
+            for step in 0..done {
+                if step % 2 == 0 {
+                    let item = bag.receive(RecvFlags::PEEK).unwrap().unwrap();
+                    bag.send(item.number, &item.label, &borrowed(&item.fds)).unwrap();
+                } else {
+                    bag.receive(RecvFlags::empty()).unwrap();
+                }
+            }
+            let (into, out) = kept(&bag);
+            let (bag, items) = Bag::open(into, out).unwrap();
+            let numbers: Vec<u64> = items.iter().map(|item| item.number).collect();
+            assert_eq!(numbers, [1, 2, 3], "after {done} steps");
+            assert_eq!(bag.queue.len(), 3);
+        }
+    }
+
+    #[test]
+    fn something_else_is_no_bag() {
+        assert!(Bag::open(file(""), file("")).is_err());
+        let mut bag = Bag::new().unwrap();
+        assert_eq!(bag.put(&[0; 5000], &[]).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
+    }
+
+    #[test]
+    fn a_thousand_programs_fit_in() {
+        let mut bag = Bag::new().unwrap();
+        let fd = file("x");
+        for number in 1..=1000 {
+            assert_eq!(bag.put(br#"{"child":{"id":1}}"#, &[fd.as_fd(); 5]).unwrap(), number);
+        }
+    }
+}
