@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz hostile vm
+.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz hostile vm worlds
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,10 @@ compliance: deps ## The same cases for Python Supervisor and for ours, and how m
 
 test: lint deps ## Everything: lints, unit, property, compliance and systemd tests
 	cargo test --locked --no-fail-fast
+	$(MAKE) worlds
+
+worlds: ## A hundred thousand worlds in which the daemon dies between any two steps (CRASH_WORLDS)
+	CRASH_WORLDS=$(or $(CRASH_WORLDS),100000) cargo test --profile worlds --locked --lib kept::tests
 
 docs: ## Make the manual pages and the completions anew, from the tables
 	UPDATE_DOCS=1 cargo test --locked -q --lib docs::

@@ -14,6 +14,7 @@ use crate::config::spec::DaemonSpec;
 use crate::config::{check, error};
 use crate::control::http::auth;
 use crate::logs::main_log::{MainLog, MainLogSpec};
+use crate::runtime::kept::Kept;
 use crate::runtime::signals::Signals;
 use crate::runtime::takeover::{TRIAL, VARIABLE};
 use crate::system::cgroup::{self, NoTree, Tree};
@@ -23,10 +24,11 @@ use crate::system::terminal::Hidden;
 use crate::system::{daemonize, files, mask, memory, reexec, user};
 use crate::systemd::listen::{self, Passed};
 use crate::systemd::notify::ServiceManager;
-use life::{House, keep};
+use life::{House, Past, keep};
 
 mod adopt;
 mod life;
+mod recovery;
 mod sockets;
 mod takeover;
 
@@ -118,6 +120,18 @@ fn start(
         let text = format!("positional arguments are not supported: [{words}]");
         return Err(usage_error(program, &text));
     }
+    let mut passed = Vec::new();
+    let mut unrecoverable = None;
+    if parsed.get("check").is_none() {
+        passed = listen::take().map_err(|error| {
+            usage_error(program, &format!("can't take what the service manager passes: {error}"))
+        })?;
+        match Kept::take(&mut passed) {
+            Ok(Some(recovered)) => return Ok(recovery::go_on(program, all, recovered, passed)),
+            Ok(None) => {}
+            Err(why) => unrecoverable = Some(why),
+        }
+    }
     if parsed.get("configuration").is_none() && nix::unistd::Uid::effective().is_root() {
         say(&mut io::stderr(), SEARCH_WARNING);
     }
@@ -132,10 +146,8 @@ fn start(
     if parsed.get("check").is_some() {
         return examine(program, args, &invocation, parsed.get("format"));
     }
-    let passed = listen::take().map_err(|error| {
-        usage_error(program, &format!("can't take what the service manager passes: {error}"))
-    })?;
     let mut footing = Footing::new(all, Tree::take(), passed);
+    footing.unrecoverable = unrecoverable;
     if parsed.get("takeover").is_some() {
         rlimit::raise_files();
         let loaded = read(&invocation).map_err(|error| complaint(program, args, &invocation, &error.0))?;
@@ -306,6 +318,8 @@ struct Footing {
     arguments: Vec<OsString>,
     /// What another supervisor has run until now.
     adoption: Option<adopt::Adoption>,
+    /// Why we could not go on with what a daemon that has died has left.
+    unrecoverable: Option<String>,
 }
 
 impl Footing {
@@ -318,6 +332,7 @@ impl Footing {
             binary: reexec::own_binary(name),
             arguments: arguments.to_vec(),
             adoption: None,
+            unrecoverable: None,
         }
     }
 }
@@ -387,6 +402,20 @@ fn serve_once(
     for (level, text) in lines {
         log.line(level, text);
     }
+    let orphans = footing
+        .cgroups
+        .as_ref()
+        .map_or(0, |tree| if first && adoption.is_none() { tree.end_orphans() } else { 0 });
+    if orphans > 0 {
+        let text = format!("ended what a supervisord before this one had left of {orphans} programs");
+        log.line(Level::Warn, text);
+    }
+    if let Some(why) = footing.unrecoverable.take() {
+        let text = format!(
+            "the supervisord before this one has died, and its programs cannot be gone on with: {why}"
+        );
+        log.line(Level::Critical, text);
+    }
     announce(&spec, &log, ready.is_some());
     if let Some(directory) = &spec.directory {
         log.line(Level::Info, format!("set current directory: '{}'", directory.display()));
@@ -406,7 +435,8 @@ fn serve_once(
         log.line(Level::Critical, format!("could not write pidfile {}", spec.pidfile.display()));
     }
     let sockets::Opened { listeners, files, .. } = opened;
-    let house = House { spec, groups: loaded.groups, found, listeners, files, log, wrote_pid, left };
+    let past = left.map_or(Past::Nothing, |left| Past::Left(Box::new(left)));
+    let house = House { spec, groups: loaded.groups, found, listeners, files, log, wrote_pid, past };
     keep(invocation, house, footing)
 }
 

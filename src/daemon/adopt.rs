@@ -106,7 +106,7 @@ impl Adoption {
         let (life, inheritance) = left.map_err(|error| format!("can't go on with its programs: {error}"))?;
         giver.seal()?;
         log.line(Level::Info, summary);
-        Ok(Left { life, clients: Vec::new(), inheritance })
+        Ok(Left { life, clients: Vec::new(), inheritance, kept: None })
     }
 
     /// The socket of a server, if the other supervisor had it.

@@ -19,17 +19,20 @@ use crate::control::thread::{Means, Neighbour};
 use crate::control::xmlrpc::Interface;
 use crate::dbus::bus::{self, Bus};
 use crate::engine::{Errand, Input, ProcessId};
+use crate::logs::cell::Cell;
 use crate::logs::main_log::MainLog;
 use crate::logs::plane::{Plane, PlaneEvent};
 use crate::runtime::children::Surroundings;
 use crate::runtime::driver::{self, Fact, Loader, Parts};
-use crate::runtime::handle::{About, Findings, Supervisor};
+use crate::runtime::handle::{About, Arrived, Findings, Supervisor};
+use crate::runtime::kept::{Kept, Recovered};
 use crate::runtime::record::Ground;
-use crate::runtime::takeover::Succession;
+use crate::runtime::takeover::{Legacy, Succession};
 use crate::system::cgroup::Tree;
 use crate::system::rlimit;
 use crate::system::{clock, files, mask};
 use crate::systemd::notify::ServiceManager;
+use crate::systemd::unit;
 
 /// What a life is led in.
 pub(super) struct House {
@@ -41,8 +44,18 @@ pub(super) struct House {
     pub(super) files: Vec<SocketFile>,
     pub(super) log: MainLog,
     pub(super) wrote_pid: bool,
-    /// What the binary before us has left.
-    pub(super) left: Option<takeover::Left>,
+    /// What was there before us.
+    pub(super) past: Past,
+}
+
+/// What was there before a life.
+pub(super) enum Past {
+    /// Nothing.
+    Nothing,
+    /// A binary that has let us take over.
+    Left(Box<takeover::Left>),
+    /// A daemon that has died.
+    Died(Box<Recovered>),
 }
 
 /// Leads a life to its end, and leaves nothing of it.
@@ -117,12 +130,14 @@ fn loops(
     files: &[SocketFile],
     footing: &mut Footing,
 ) -> io::Result<SupervisorState> {
-    let House { spec, groups, found, listeners, log, wrote_pid, left, .. } = house;
+    let House { spec, groups, found, listeners, log, wrote_pid, past, .. } = house;
     let cgroups = footing.cgroups.as_ref().ok().cloned();
     let (teller, facts) = mpsc::unbounded_channel();
     let (from_plane, log) = (teller.clone(), Arc::new(log));
     let (repeated, last_lines) = (Arc::clone(&log), Arc::clone(&log));
-    let start = || Plane::start(Box::new(move |event| tell(event, &from_plane, &repeated)));
+    let mut inherited = inherit(past, &log);
+    let cell = inherited.cell(&log);
+    let start = || Plane::start_with(Box::new(move |event| tell(event, &from_plane, &repeated)), cell);
     let plane = mask::aside(start)?;
     let pid = i32::try_from(std::process::id()).unwrap_or(0);
     let about = About {
@@ -143,10 +158,9 @@ fn loops(
     let (partings, parting) = mpsc::unbounded_channel();
     // Kept as long as the sockets: they are handed on by these.
     let ears = listeners.iter().map(|(listener, _)| listener.copy()).collect::<io::Result<Vec<OwnedFd>>>()?;
-    let (legacy, arrived) = left.map(takeover::Left::divide).unzip();
-    let arrived = arrived.unwrap_or_default();
+    inherited.keep_ears(&ears, &log);
     let means = Means { interface, warn, files: rlimit::files_soft().unwrap_or(1024), neighbour: bus };
-    let start = || control::thread::start(listeners, arrived, means, opened, parting);
+    let start = || control::thread::start(listeners, inherited.arrived, means, opened, parting);
     let control = mask::aside(start)?;
     // A control thread that is gone has said why.
     let serve = Box::new(move || {
@@ -170,18 +184,98 @@ fn loops(
         surroundings,
         reap_strangers,
         succession,
-        legacy,
+        legacy: inherited.legacy,
+        recovered: inherited.recovered,
+        kept: inherited.kept,
     };
     let Some((runtime, signals)) = &mut footing.supervision else {
         return Err(io::ErrorKind::NotConnected.into());
     };
     let ended = runtime.block_on(driver::run(groups, parts, signals));
+    // Nobody is left who could need it.
+    Kept::end();
     // Its listeners must be closed before a restart binds them again.
     let _ = control.join();
     drop(ears);
     // Not left to the last who lets go of it: a thread may be stuck in a disk.
     last_lines.end();
     ended
+}
+
+/// What the loops begin with.
+#[derive(Default)]
+struct Inherited {
+    legacy: Option<Legacy>,
+    arrived: Vec<Arrived>,
+    recovered: Option<Box<Recovered>>,
+    kept: Option<Kept>,
+    /// It is kept from now on only.
+    is_fresh: bool,
+}
+
+impl Inherited {
+    /// What of the programs' output is on its way, where that is kept.
+    fn cell(&mut self, log: &MainLog) -> Option<Cell> {
+        let recovered = self.recovered.as_mut().map(|recovered| &mut recovered.kept);
+        let handed_over = self.kept.as_mut().or(recovered)?.hand_over_cell();
+        let (cell, problem) = handed_over
+            .inspect_err(|error| {
+                log.line(Level::Warn, format!("a crash would cost output of programs: {error}"));
+            })
+            .ok()?;
+        problem.into_iter().for_each(|problem| log.line(Level::Critical, problem));
+        Some(cell)
+    }
+
+    /// The control sockets are to be there after a crash.
+    fn keep_ears(&mut self, ears: &[OwnedFd], log: &MainLog) {
+        let Some(kept) = self.kept.as_mut().filter(|_| self.is_fresh) else { return };
+        if let Err(error) = kept.put_ears(ears) {
+            log.line(
+                Level::Warn,
+                format!("the control sockets do not outlive a crash of supervisord: {error}"),
+            );
+        }
+    }
+}
+
+fn inherit(past: Past, log: &Arc<MainLog>) -> Inherited {
+    match past {
+        Past::Nothing => Inherited { kept: begin_to_keep(log), is_fresh: true, ..Inherited::default() },
+        Past::Left(left) => {
+            let (legacy, arrived, kept) = left.divide();
+            let is_fresh = kept.is_none();
+            let kept = kept.or_else(|| begin_to_keep(log));
+            Inherited { legacy: Some(legacy), arrived, kept, is_fresh, recovered: None }
+        }
+        Past::Died(recovered) => Inherited { recovered: Some(recovered), ..Inherited::default() },
+    }
+}
+
+/// Where there is a service manager, it keeps what programs need to outlive us.
+fn begin_to_keep(log: &Arc<MainLog>) -> Option<Kept> {
+    if !ServiceManager::is_ours() {
+        return None;
+    }
+    look_for_guarantees(log);
+    Kept::begin()
+        .inspect_err(|error| {
+            let text = format!("programs do not outlive a crash of supervisord: {error}");
+            log.line(Level::Warn, text);
+        })
+        .ok()
+}
+
+/// Says which guarantee is off, beside everything else: it takes the service manager a while to tell.
+fn look_for_guarantees(log: &Arc<MainLog>) {
+    let log = Arc::clone(log);
+    let look = move || {
+        for text in unit::missing_guarantees() {
+            log.line(Level::Warn, text);
+        }
+    };
+    // Without a thread nobody is told.
+    let _ = mask::aside(|| std::thread::Builder::new().name("unit".to_owned()).spawn(look));
 }
 
 /// What every child gets.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use tokio::sync::oneshot;
 
-use super::life::House;
+use super::life::{House, Past};
 use super::{Footing, Invocation, begin, lives, open_log, read, say};
 use crate::api::Level;
 use crate::config::error;
@@ -16,6 +16,7 @@ use crate::control::http::Listener;
 use crate::control::http::bind::SocketFile;
 use crate::logs::main_log::{MainLog, MainLogSpec};
 use crate::runtime::handle::{Answer, Arrived};
+use crate::runtime::kept::Kept;
 use crate::runtime::record::{ClientRecord, Ground, Life, Record};
 use crate::runtime::takeover::{FINE, Legacy};
 use crate::system::cgroup::{NoTree, Tree};
@@ -28,12 +29,13 @@ pub(super) struct Left {
     pub(super) life: Life,
     pub(super) clients: Vec<ClientRecord>,
     pub(super) inheritance: Inheritance,
+    pub(super) kept: Option<Kept>,
 }
 
 impl Left {
     /// What is the loop's, and what is the surfaces'.
-    pub(super) fn divide(self) -> (Legacy, Vec<Arrived>) {
-        let Self { life, clients, mut inheritance } = self;
+    pub(super) fn divide(self) -> (Legacy, Vec<Arrived>, Option<Kept>) {
+        let Self { life, clients, mut inheritance, kept } = self;
         let mut answers = HashMap::new();
         let mut waiting: HashMap<u64, (Answer, Option<String>)> = HashMap::new();
         for (ticket, origin) in &life.answers {
@@ -47,11 +49,11 @@ impl Left {
             Some(Arrived { connection, server, fd, waits: waiting.remove(&connection) })
         };
         let arrived = clients.into_iter().filter_map(arrive).collect();
-        (Legacy { life, inheritance, answers }, arrived)
+        (Legacy { life, inheritance, answers }, arrived, kept)
     }
 }
 
-fn invocation(ground: &Ground) -> Invocation {
+pub(super) fn invocation(ground: &Ground) -> Invocation {
     Invocation {
         machine: OsMachine::having_kept(&ground.file, ground.text.clone()),
         file: ground.file.clone(),
@@ -79,7 +81,7 @@ pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, S
         return Err("the state of the supervisord before us is of another start of the machine".to_owned());
     }
     let mut inheritance = Inheritance::take(record.descriptors());
-    let Record { ground, life, clients, writer, .. } = record;
+    let Record { ground, life, clients, writer, kept, .. } = record;
     let invocation = invocation(&ground);
     let listeners = listeners(&ground, &mut inheritance)?;
     let tree = ground.cgroups.map(Tree::at).ok_or(NoTree::Unusable("there were none before".to_owned()));
@@ -91,6 +93,12 @@ pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, S
     let log = go_on_logging(&ground.spec)?;
     let text = format!("supervisord {} has taken over from supervisord {writer}", crate::api::VERSION);
     log.line(Level::Info, text);
+    let kept = kept.map(|kept| Kept::resume(&kept, &mut inheritance)).transpose();
+    let kept = kept.unwrap_or_else(|why| {
+        log.line(Level::Warn, format!("programs do not outlive a crash of supervisord any more: {why}"));
+        Kept::end();
+        None
+    });
     let house = House {
         groups: Vec::new(),
         found: ground.findings,
@@ -99,13 +107,16 @@ pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, S
         listeners,
         log,
         wrote_pid: ground.wrote_pid,
-        left: Some(Left { life, clients, inheritance }),
+        past: Past::Left(Box::new(Left { life, clients, inheritance, kept })),
     };
     let program = arguments.first().map_or("supervisord".into(), |name| name.to_string_lossy());
     lives(&program, &[], &invocation, footing, Some(house))
 }
 
-fn listeners(ground: &Ground, inheritance: &mut Inheritance) -> Result<Vec<(Listener, ServerSpec)>, String> {
+pub(super) fn listeners(
+    ground: &Ground,
+    inheritance: &mut Inheritance,
+) -> Result<Vec<(Listener, ServerSpec)>, String> {
     let one = |(server, fd): (&ServerSpec, &i32)| {
         let fd = inheritance.give(*fd);
         let fd = fd.map_err(|error| format!("the socket of {} is lost: {error}", server.section))?;
@@ -115,7 +126,7 @@ fn listeners(ground: &Ground, inheritance: &mut Inheritance) -> Result<Vec<(List
 }
 
 /// The main log; where it cannot be opened any more, the programs must not suffer for that.
-fn go_on_logging(spec: &DaemonSpec) -> Result<MainLog, String> {
+pub(super) fn go_on_logging(spec: &DaemonSpec) -> Result<MainLog, String> {
     open_log(spec).or_else(|problem| {
         let nowhere = MainLogSpec {
             level: spec.loglevel,

@@ -191,6 +191,7 @@ impl Builder<'_> {
             spec: Arc::clone(spec),
             program: program(spec),
             ended: None,
+            item: None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The children themselves: their descriptors, from the fork until the last of their output was taken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -16,11 +16,12 @@ use crate::config::check::Trouble;
 use crate::config::spec::{LogSpec, ProcessSpec, ToJournal};
 use crate::engine::{Evidence, Input, ProcessId};
 use crate::logs::plane::{ChannelId, ChannelSpec, Plane, Prepared, Purpose};
+use crate::system::bag::Bag;
 use crate::system::clock;
 use crate::system::epoll::{Epoll, Interest};
 use crate::system::errno::io_errno_words;
 use crate::system::pidfd::{PidFd, kill_group, reap_strangers};
-use crate::system::spawn::{Gate, Report, Spawned, abandon, dispatcher_problem, spawn};
+use crate::system::spawn::{Gate, Report, Spawned, Step, abandon, dispatcher_problem, spawn};
 
 use super::driver::Fact;
 use super::explain::{self, Explainer};
@@ -29,7 +30,9 @@ pub use super::plan::Surroundings;
 use super::plan::{self, Plan};
 use super::sockets::Sockets;
 use super::streams;
+use keeping::ChildPiece;
 
+mod keeping;
 mod rest;
 
 /// Bytes that may wait for a child to read its stdin.
@@ -54,6 +57,8 @@ struct Child {
     spec: Arc<ProcessSpec>,
     program: String,
     ended: Option<Ended>,
+    /// Its item in the bag.
+    item: Option<u64>,
 }
 
 /// What to start.
@@ -92,6 +97,12 @@ pub(super) struct Children {
     pub(super) places: Places,
     children: BTreeMap<ProcessId, Child>,
     next_channel: u64,
+    /// Where they outlive us, if anywhere.
+    bag: Option<Bag>,
+    /// Of those whose end is being told.
+    leaving: BTreeMap<ProcessId, ChildPiece>,
+    /// Of whom something is to be written down.
+    changed: BTreeSet<ProcessId>,
 }
 
 impl Children {
@@ -104,6 +115,9 @@ impl Children {
             surroundings,
             children: BTreeMap::new(),
             next_channel: 1,
+            bag: None,
+            leaving: BTreeMap::new(),
+            changed: BTreeSet::new(),
         }
     }
 
@@ -130,7 +144,7 @@ impl Children {
         let Plan { mut plan, program } = plan::prepare(&self.surroundings, name, spec)?;
         // Before the fork, so that nobody has to be taken back when that fails.
         let logs = self.open_logs(order)?;
-        let socket = spec.socket.as_ref().map(|socket| self.sockets.share(socket));
+        let socket = spec.socket.as_ref().map(|socket| self.sockets.share(socket, self.bag.as_mut()));
         plan.stdin = socket.transpose().map_err(explain::only)?;
         plan.stdout = streams::own(name, "stdout", &spec.stdout)?;
         plan.stderr = streams::own(name, "stderr", &spec.stderr)?;
@@ -140,6 +154,7 @@ impl Children {
         if let Some(leaf) = leaf.filter(|_| !spawned.in_cgroup) {
             self.places.admit(&leaf, spawned.pid);
         }
+        let item = self.put_by(name, &spawned);
         let Spawned { pid, pidfd, gate, report, stdin, stdout, stderr, .. } = spawned;
         let connected = poll
             .add(&pidfd, id.0, Interest::READ)
@@ -147,6 +162,7 @@ impl Children {
         let channels = match connected {
             Ok(channels) => channels,
             Err(error) => {
+                self.take_out(item);
                 abandon(pid, gate);
                 return Err(explain::only(dispatcher_problem(&name.process, &error)));
             }
@@ -163,8 +179,10 @@ impl Children {
             spec: Arc::clone(spec),
             program,
             ended: None,
+            item,
         };
         self.children.insert(id, child);
+        self.changed.insert(id);
         Ok(pid)
     }
 
@@ -245,25 +263,31 @@ impl Children {
                 } else if token & PLACE != 0 {
                     told.extend(self.places.look(poll, id));
                 } else {
-                    self.reap(poll, id);
+                    told.extend(self.reap(poll, id));
                 }
             }
         }
     }
 
-    fn reap(&mut self, poll: &Epoll, id: ProcessId) {
-        let Some(child) = self.children.get_mut(&id) else { return };
+    fn reap(&mut self, poll: &Epoll, id: ProcessId) -> Option<Input> {
+        let child = self.children.get_mut(&id)?;
         let status = match child.pidfd.try_reap() {
-            Ok(None) => return,
+            Ok(None) => return None,
             Ok(Some(status)) => status,
             // It is not our child: another supervisord has started it.
             Err(_) => match child.pidfd.status_of_stranger(child.pid) {
                 Some(status) => status,
-                None => return drop(poll.modify(&child.pidfd, id.0, Interest::END)),
+                None => {
+                    let _ = poll.modify(&child.pidfd, id.0, Interest::END);
+                    return None;
+                }
             },
         };
         let _ = poll.remove(&child.pidfd);
         let failure = child.report.read();
+        if failure.is_some_and(|failure| failure.step == Step::Gate) {
+            return self.unborn(id);
+        }
         let suspect = failure.is_some() || matches!(status, WaitStatus::Exited(code) if code != 0);
         let asked = suspect && self.explainer.ask(id, &child.spec, failure);
         let words = failure.map(|failure| explain::plainly(&child.spec, &child.program, failure));
@@ -276,6 +300,8 @@ impl Children {
         if let Some(plane) = &self.plane {
             plane.drain(child.channels.clone(), id.0);
         }
+        self.changed.insert(id);
+        None
     }
 
     /// The last output of a process was taken.
@@ -314,9 +340,13 @@ impl Children {
             child.ended.as_ref().is_some_and(known)
         };
         let exits = self.children.extract_if(.., told);
-        let places = &mut self.places;
+        let (places, leaving) = (&mut self.places, &mut self.leaving);
         exits
-            .filter_map(|(id, child)| child.ended.map(|ended| (id, ended)))
+            .filter_map(|(id, child)| {
+                let piece = child.piece();
+                leaving.insert(id, piece);
+                child.ended.map(|ended| (id, ended))
+            })
             .map(|(id, Ended { status, mut evidence, .. })| {
                 evidence.leftovers = places.leftovers(poll, id);
                 Input::Exited { id, status, evidence }
@@ -341,6 +371,7 @@ impl Children {
             let text = format!("stdin is full: {} bytes wait to be read", child.unsent.len());
             return Err(Fault::new(FaultCode::Failed, text));
         }
+        self.changed.insert(id);
         let was_empty = child.unsent.is_empty();
         child.unsent.extend_from_slice(data);
         if was_empty
@@ -358,6 +389,7 @@ impl Children {
     fn flush_stdin(&mut self, poll: &Epoll, id: ProcessId) {
         let Some(child) = self.children.get_mut(&id) else { return };
         let Some(stdin) = child.stdin.take() else { return };
+        self.changed.insert(id);
         let mut file = std::fs::File::from(stdin);
         let wrote = file.write(&child.unsent);
         let stdin = OwnedFd::from(file);

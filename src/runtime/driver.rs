@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::children::Children;
 use super::handle::{Call, Configs, Desk, News, Origin, Standing};
+use super::kept::log::Log;
+use super::kept::{Kept, Recovered};
 use super::pulse::Pulse;
 use super::signals::Signals;
 use super::status;
@@ -16,7 +20,7 @@ use super::takeover::{Legacy, Succession};
 use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::check::Trouble;
 use crate::config::spec::GroupSpec;
-use crate::engine::{Engine, Errand, Input, LoadReason, Phase, ProcessId, Ticket};
+use crate::engine::{Effect, Engine, Errand, Input, LoadReason, Phase, ProcessId, Ticket};
 use crate::logs::main_log::MainLog;
 use crate::logs::plane::{Claim, Plane};
 use crate::system::clock;
@@ -50,6 +54,10 @@ pub struct Parts {
     pub succession: Succession,
     /// What the binary before us has left, if we have taken over.
     pub legacy: Option<Legacy>,
+    /// What a daemon that has died has left, if we go on with that.
+    pub recovered: Option<Box<Recovered>>,
+    /// What is kept for us, so that programs outlive us.
+    pub kept: Option<Kept>,
 }
 
 /// What another thread tells the loop.
@@ -68,6 +76,9 @@ pub enum Fact {
     /// The surfaces are ready for it.
     Settled,
 }
+
+/// After so long something is done about what nobody wants any more.
+const TIDY: Duration = Duration::from_millis(50);
 
 /// Whoever waits for an answer.
 pub(super) struct Waiting {
@@ -88,6 +99,10 @@ pub(super) struct Driver {
     pub(super) succession: Succession,
     pub(super) desk: Desk,
     manager: ServiceManager,
+    /// What we do is written down here.
+    pub(super) record: Option<Log>,
+    /// What of the programs' output is on its way, for whoever takes over.
+    pub(super) cell: Option<OwnedFd>,
     pub(super) last_ticket: u64,
     reap_strangers: bool,
 }
@@ -120,16 +135,26 @@ pub async fn run(
         succession: parts.succession,
         desk,
         manager: ServiceManager::default(),
+        record: None,
+        cell: None,
         last_ticket: 0,
         reap_strangers,
     };
+    if let Some(kept) = parts.kept {
+        driver.begin_to_keep(kept);
+    }
     if let Some(legacy) = parts.legacy {
         driver.take_over(poll.get_ref(), legacy);
+    }
+    driver.begin_record();
+    if let Some(recovered) = parts.recovered {
+        driver.recover(poll.get_ref(), *recovered);
     }
     let mut pulse = Pulse::new();
     let mut serve = Some(serve);
     loop {
         driver.settle(poll.get_ref());
+        driver.children.tidy(false);
         driver.show();
         if let Some(mood) = driver.engine.finished() {
             if !driver.children.stop_plane() {
@@ -161,6 +186,7 @@ pub async fn run(
             }
             Some(call) = driver.desk.calls.recv() => driver.asked(call),
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                driver.children.tidy(true);
                 driver.inbox.push_back(Input::DeadlineReached);
             }
         }
@@ -173,11 +199,22 @@ impl Driver {
         loop {
             self.inbox.extend(self.children.take_exits(poll));
             let Some(input) = self.inbox.pop_front() else { return };
+            let ended = match &input {
+                Input::Exited { id, .. } | Input::Unborn { id } => Some(*id),
+                _ => None,
+            };
             self.engine.handle(clock::now(), input);
+            ended.into_iter().for_each(|id| self.children.is_told(id));
             // Before a client is told that its programs are stopped.
             self.close_sockets();
-            while let Some(effect) = self.engine.poll_effect() {
+            let effects: Vec<Effect> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
+            self.write_down(&effects);
+            for effect in effects {
+                let bequeathed = effect.is_bequeathed();
                 self.perform(poll, effect);
+                if bequeathed {
+                    self.deed_is_done();
+                }
             }
         }
     }
@@ -197,11 +234,12 @@ impl Driver {
                     | Phase::Unknown { pid: None }
             )
         };
-        self.children.sockets.keep(|socket| {
+        let closed = self.children.sockets.keep(|socket| {
             engine
                 .processes()
                 .any(|process| process.spec.socket.as_ref() == Some(socket) && !idle(&process.phase))
         });
+        closed.into_iter().for_each(|item| self.children.take_out(Some(item)));
         for notice in self.children.sockets.take_notices() {
             self.log.note(&notice);
         }
@@ -233,7 +271,8 @@ impl Driver {
     /// When the engine or a drain is due.
     fn wake(&self) -> Option<Instant> {
         let now = clock::now().mono;
-        let deadlines = self.engine.deadline().into_iter().chain(self.children.deadline());
+        let untidy = self.children.is_untidy().then(|| now + TIDY);
+        let deadlines = self.engine.deadline().into_iter().chain(self.children.deadline()).chain(untidy);
         deadlines.min().map(|deadline| Instant::now() + deadline.since(now))
     }
 

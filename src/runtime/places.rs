@@ -108,6 +108,20 @@ impl Places {
         emptied
     }
 
+    /// Where an instance of a process may be, which a daemon that has died has put there. Nobody is born there before it is
+    /// made anew, since somebody may have been killed there.
+    pub(super) fn recover(&mut self, id: ProcessId, name: &ProcessName, spec: &ProcessSpec) {
+        let Some(tree) = self.tree.clone() else { return };
+        let leaf = tree.leaf(name);
+        if leaf.watch().is_ok() {
+            // Its controllers were switched off, so that we could be started.
+            self.limit(&tree, &leaf, name, &spec.limits);
+            self.killed.insert(leaf.path().to_owned());
+            let memory_kills = leaf.memory_kills();
+            self.places.insert(id, Place { leaf, leftovers: spec.leftovers, memory_kills, watch: None });
+        }
+    }
+
     /// A child that was born elsewhere goes where it belongs.
     pub(super) fn admit(&mut self, leaf: &Leaf, pid: i32) {
         if let Err(error) = leaf.admit(pid) {
@@ -194,7 +208,7 @@ impl Places {
         std::mem::take(&mut self.notices)
     }
 
-    fn warn(&mut self, text: String) {
+    pub(super) fn warn(&mut self, text: String) {
         if self.said.insert(text.clone()) {
             self.notices.push(Notice::other(Level::Warn, text));
         }

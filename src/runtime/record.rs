@@ -36,6 +36,20 @@ pub struct Record {
     /// Clients that are connected.
     #[serde(default)]
     pub clients: Vec<ClientRecord>,
+    /// What is kept for the case that we die.
+    #[serde(default)]
+    pub kept: Option<KeptRecord>,
+}
+
+/// What is kept for the case that we die, as the service manager holds it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRecord {
+    /// The record of what is decided.
+    pub record: RawFd,
+    /// What of the programs' output is on its way.
+    pub cell: RawFd,
+    /// The two ends of the bag.
+    pub bag: [RawFd; 2],
 }
 
 /// What was settled when the daemon started.
@@ -137,6 +151,9 @@ pub struct ChildRecord {
     /// It has ended, and that is not told yet.
     #[serde(default)]
     pub(super) ended: Option<Ended>,
+    /// Its item in the bag.
+    #[serde(default)]
+    pub item: Option<u64>,
 }
 
 /// A socket that programs share.
@@ -148,6 +165,9 @@ pub struct SocketRecord {
     pub fd: RawFd,
     /// Its file.
     pub file: Option<SocketFile>,
+    /// Its item in the bag.
+    #[serde(default)]
+    pub item: Option<u64>,
 }
 
 /// Where the children live.
@@ -198,6 +218,7 @@ impl Record {
         all.extend(plane.files.iter().map(|file| file.fd));
         all.extend(plane.channels.iter().map(|channel| channel.fd));
         all.extend(self.clients.iter().map(|client| client.fd));
+        all.extend(self.kept.iter().flat_map(|kept| kept.bag.into_iter().chain([kept.record, kept.cell])));
         all
     }
 

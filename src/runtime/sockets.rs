@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
+use super::kept::{self, Label};
 use super::record::SocketRecord;
 use crate::api::{Level, Notice};
 use crate::config::spec::{SocketAddress, SocketSpec};
+use crate::system::bag::Bag;
 use crate::system::errno::io_errno_words;
 use crate::system::listen::{ListeningSocket, listen_tcp, listen_unix};
 use crate::system::reexec::Inheritance;
@@ -15,6 +17,8 @@ use crate::system::reexec::Inheritance;
 #[derive(Debug, Default)]
 pub(super) struct Sockets {
     open: BTreeMap<SocketSpec, ListeningSocket>,
+    /// Of each its item in the bag.
+    items: BTreeMap<SocketSpec, u64>,
     said: Vec<Notice>,
 }
 
@@ -30,14 +34,18 @@ impl Sockets {
     ///
     /// # Errors
     /// Supervisor's sentence for `spawnerr`.
-    pub(super) fn share(&mut self, spec: &SocketSpec) -> Result<OwnedFd, String> {
+    pub(super) fn share(&mut self, spec: &SocketSpec, bag: Option<&mut Bag>) -> Result<OwnedFd, String> {
         let problem = |error: io::Error| {
             let words = io_errno_words(&error);
             format!("Could not create FastCGI socket {}: {words}", spec.address)
         };
         if !self.open.contains_key(spec) {
             self.said.push(Notice::other(Level::Info, format!("Creating socket {}", spec.address)));
-            self.open.insert(spec.clone(), open(spec).map_err(problem)?);
+            let socket = open(spec).map_err(problem)?;
+            // Where it cannot be kept, it is opened anew after a crash.
+            let item = bag.and_then(|bag| kept::put(bag, &Label::Socket, &[socket.fd.as_fd()]).ok());
+            self.items.extend(item.map(|item| (spec.clone(), item)));
+            self.open.insert(spec.clone(), socket);
         }
         self.open[spec].fd.try_clone().map_err(problem)
     }
@@ -48,21 +56,23 @@ impl Sockets {
             spec: spec.clone(),
             fd: socket.fd.as_raw_fd(),
             file: socket.file().cloned(),
+            item: self.items.get(spec).copied(),
         };
         self.open.iter().map(one).collect()
     }
 
     /// Goes on with those that are open. One that is missing is opened again when it is needed.
     pub(super) fn resume(&mut self, record: Vec<SocketRecord>, inheritance: &mut Inheritance) {
-        for SocketRecord { spec, fd, file } in record {
+        for SocketRecord { spec, fd, file, item } in record {
             if let Ok(fd) = inheritance.give(fd) {
+                self.items.extend(item.map(|item| (spec.clone(), item)));
                 self.open.insert(spec, ListeningSocket::of(fd, file));
             }
         }
     }
 
-    /// Closes what nobody wants any more.
-    pub(super) fn keep(&mut self, wanted: impl Fn(&SocketSpec) -> bool) {
+    /// Closes what nobody wants any more; its items in the bag are wanted no more either.
+    pub(super) fn keep(&mut self, wanted: impl Fn(&SocketSpec) -> bool) -> Vec<u64> {
         let said = &mut self.said;
         self.open.retain(|spec, _| {
             let keep = wanted(spec);
@@ -71,6 +81,8 @@ impl Sockets {
             }
             keep
         });
+        let open = &self.open;
+        self.items.extract_if(.., |spec, _| !open.contains_key(spec)).map(|(_, item)| item).collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {

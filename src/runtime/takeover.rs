@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::driver::{Driver, Fact, Waiting};
 use super::handle::{Left, Parting};
-use super::record::{ClientRecord, Ground, Life, Record, VERSION};
+use super::record::{ClientRecord, Ground, KeptRecord, Life, Record, VERSION};
 use super::signals::Signals;
 use crate::api::{Fault, FaultCode, Level, SupervisorState};
 use crate::engine::{Errand, Input, Ticket};
@@ -141,7 +141,7 @@ impl Driver {
             return;
         }
         self.succession.stage = Stage::Preparing(errand);
-        let record = self.record(PlaneRecord::default(), &[]).write();
+        let record = self.state(PlaneRecord::default(), &[]).write();
         let (binary, candidate) = (self.succession.binary.clone(), Arc::clone(&self.succession.candidate));
         let teller = self.teller.clone();
         tokio::task::spawn_blocking(move || {
@@ -211,7 +211,7 @@ impl Driver {
 
     /// Returns only when it fails: why.
     fn jump(&self, plane: PlaneRecord, clients: &[Left]) -> String {
-        let record = self.record(plane, clients);
+        let record = self.state(plane, clients);
         let written =
             record.write().and_then(|text| in_memory(&text).map_err(|error| io_errno_words(&error)));
         let memory = match written {
@@ -228,7 +228,7 @@ impl Driver {
         format!("{}: {}", binary.display(), io_errno_words(&error))
     }
 
-    fn record(&self, plane: PlaneRecord, clients: &[Left]) -> Record {
+    fn state(&self, plane: PlaneRecord, clients: &[Left]) -> Record {
         let here: HashSet<u64> = clients.iter().map(|left| left.connection).collect();
         let answers = self.answers.iter().filter_map(|(ticket, waiting)| {
             Some((*ticket, waiting.origin.clone().filter(|origin| here.contains(&origin.connection))?))
@@ -258,7 +258,14 @@ impl Driver {
                 plane,
             },
             clients: clients.iter().map(client).collect(),
+            kept: self.kept(),
         }
+    }
+
+    fn kept(&self) -> Option<KeptRecord> {
+        let bag = self.children.bag()?.ends().map(|end| end.as_raw_fd());
+        let (record, cell) = (self.record.as_ref()?.as_fd().as_raw_fd(), self.cell.as_ref()?.as_raw_fd());
+        Some(KeptRecord { record, cell, bag })
     }
 
     /// Nobody takes over: everything goes on.
@@ -274,7 +281,8 @@ impl Driver {
 
     /// Goes on with what the binary before us has left.
     pub(super) fn take_over(&mut self, poll: &Epoll, legacy: Legacy) {
-        let Legacy { life, mut inheritance, mut answers } = legacy;
+        let Legacy { mut life, mut inheritance, mut answers } = legacy;
+        self.children.put_inherited(&mut life.children, &life.plane, &inheritance);
         self.engine = life.engine;
         self.last_ticket = life.last_ticket;
         let origins = life.answers.into_iter();

@@ -30,6 +30,8 @@ const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// A reload of the unit's settings.
 const RELOAD: &str = "systemctl daemon-reload";
+/// How it should be.
+const KILL_MODE: &str = "take KillMode= out of the drop-in, or set it to process";
 
 pub(super) const CHECKS: &[Check] = &[
     fault("daemon", unreachable),
@@ -40,6 +42,7 @@ pub(super) const CHECKS: &[Check] = &[
     fault("main process", not_the_units),
     fault("daemon-reload", stale),
     fault("KillMode", kill_mode),
+    fault("FileDescriptorStoreMax", store),
     fault("Delegate", delegate),
     fault("TimeoutStopSec", stop_time),
     fault("control socket", open_socket),
@@ -133,15 +136,24 @@ fn stale(facts: &Facts) -> Option<Finding> {
 fn kill_mode(facts: &Facts) -> Option<Finding> {
     match loaded(facts)?.get("KillMode") {
         "control-group" => finding(
-            "KillMode=control-group: at a stop systemd signals every program itself, whatever its stopsignal and its priority",
-            "take KillMode= out of the drop-in, or set it to mixed",
+            "KillMode=control-group: at a stop systemd signals every program itself, whatever its stopsignal and its priority, and \
+             when supervisord crashes it ends them all",
+            KILL_MODE,
         ),
-        "none" => finding(
-            "KillMode=none: a daemon that hangs is never ended",
-            "take KillMode= out of the drop-in, or set it to mixed",
-        ),
+        "mixed" => finding("KillMode=mixed: when supervisord crashes, systemd ends all programs", KILL_MODE),
+        "none" => finding("KillMode=none: a daemon that hangs is never ended", KILL_MODE),
         _ => None,
     }
+}
+
+fn store(facts: &Facts) -> Option<Finding> {
+    (loaded(facts)?.get("FileDescriptorStoreMax") == "0").then(|| {
+        (
+            "FileDescriptorStoreMax=0: systemd keeps nothing for supervisord, and when it crashes, all programs start anew"
+                .to_owned(),
+            "set FileDescriptorStoreMax=16 in a drop-in: systemctl edit supervisord".to_owned(),
+        )
+    })
 }
 
 fn delegate(facts: &Facts) -> Option<Finding> {
@@ -257,7 +269,7 @@ mod tests {
     use super::*;
     use crate::ctl::doctor::facts::SocketFile;
 
-    const SOUND: &str = "LoadState=loaded\nActiveState=active\nMainPID=7\nType=notify\nKillMode=mixed\nDelegate=yes\n\
+    const SOUND: &str = "LoadState=loaded\nActiveState=active\nMainPID=7\nType=notify\nKillMode=process\nFileDescriptorStoreMax=16\nDelegate=yes\n\
                          TimeoutStopUSec=30s\nNeedDaemonReload=no\n";
 
     /// A machine on which nothing is off.
@@ -325,6 +337,8 @@ mod tests {
             ("daemon-reload", unit("NeedDaemonReload=yes"), "has not read it"),
             ("KillMode", unit("KillMode=control-group"), "signals every program itself"),
             ("KillMode", unit("KillMode=none"), "never ended"),
+            ("KillMode", unit("KillMode=mixed"), "ends all programs"),
+            ("FileDescriptorStoreMax", unit("FileDescriptorStoreMax=0"), "start anew"),
             ("Delegate", unit("Delegate=no"), "no cgroups of their own"),
             (
                 "TimeoutStopSec",

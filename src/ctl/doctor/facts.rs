@@ -14,8 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// What is asked of systemd.
-const PROPERTIES: &str =
-    "Id,LoadState,ActiveState,FragmentPath,MainPID,Type,KillMode,Delegate,TimeoutStopUSec,NeedDaemonReload";
+const PROPERTIES: &str = "Id,LoadState,ActiveState,FragmentPath,MainPID,Type,KillMode,FileDescriptorStoreMax,Delegate,TimeoutStopUSec,NeedDaemonReload";
 
 /// A control socket's file.
 #[derive(Debug, Clone, PartialEq, Eq)]

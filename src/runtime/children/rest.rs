@@ -33,6 +33,7 @@ impl Children {
             spec: Arc::clone(&child.spec),
             program: child.program.clone(),
             ended: child.ended.clone(),
+            item: child.item,
         };
         ChildrenRecord {
             next_channel: self.next_channel,
@@ -74,8 +75,12 @@ impl Children {
 }
 
 impl Child {
-    fn resume(poll: &Epoll, record: ChildRecord, inheritance: &mut Inheritance) -> io::Result<Self> {
-        let ChildRecord { id, name, pid, channels, unsent, spec, program, ended, .. } = record;
+    pub(super) fn resume(
+        poll: &Epoll,
+        record: ChildRecord,
+        inheritance: &mut Inheritance,
+    ) -> io::Result<Self> {
+        let ChildRecord { id, name, pid, channels, unsent, spec, program, ended, item, .. } = record;
         // A child that is not reaped keeps its number.
         let pidfd =
             inheritance.give(record.pidfd).map_or_else(|_| PidFd::open(pid), |fd| Ok(PidFd::new(fd)))?;
@@ -88,6 +93,6 @@ impl Child {
         if let Some(stdin) = stdin.as_ref().filter(|_| !unsent.is_empty()) {
             poll.add(stdin, id.0 | STDIN, Interest::WRITE)?;
         }
-        Ok(Self { name, pid, pidfd, gate, report, stdin, unsent, channels, spec, program, ended })
+        Ok(Self { name, pid, pidfd, gate, report, stdin, unsent, channels, spec, program, ended, item })
     }
 }

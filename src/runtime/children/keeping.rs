@@ -1,0 +1,306 @@
+//! The children as they outlive us: their descriptors in the bag, the rest in the record; and gone on with after a crash.
+
+use std::collections::{BTreeMap, HashMap};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Child, Children, DRAIN_LIMIT, Ended, Order};
+use crate::api::event::Channel;
+use crate::api::{Level, Notice, ProcessName, WaitStatus};
+use crate::engine::{Change, Engine, Evidence, Input, Process, ProcessId};
+use crate::logs::plane::PlaneRecord;
+use crate::runtime::kept::{self, CHILD, Label, Role, SOCKETS, Treasure};
+use crate::runtime::record::{ChildRecord, ChildrenRecord, SocketRecord};
+use crate::system::bag::Bag;
+use crate::system::clock;
+use crate::system::epoll::Epoll;
+use crate::system::errno::io_errno_words;
+use crate::system::reexec::Inheritance;
+use crate::system::spawn::Spawned;
+
+/// Items of the bag that are looked at when something else is done.
+const IN_PASSING: usize = 2;
+/// The same when there is time.
+const AT_LEISURE: usize = 64;
+
+/// Of a child what cannot be found out again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ChildPiece {
+    pid: i32,
+    item: Option<u64>,
+    program: String,
+    #[serde(default)]
+    unsent: Vec<u8>,
+    #[serde(default)]
+    deaf: bool,
+    #[serde(default)]
+    ended: Option<Ended>,
+}
+
+impl Children {
+    /// From here on children outlive us.
+    pub(in crate::runtime) fn keep_in(&mut self, bag: Bag) {
+        self.bag = Some(bag);
+    }
+
+    /// Another binary is to have it too.
+    pub(in crate::runtime) fn bag(&self) -> Option<&Bag> {
+        self.bag.as_ref()
+    }
+
+    /// Puts what belongs to a child into the bag.
+    pub(super) fn put_by(&mut self, name: &ProcessName, spawned: &Spawned) -> Option<u64> {
+        let bag = self.bag.as_mut()?;
+        let streams =
+            [(Role::Stdin, &spawned.stdin), (Role::Stdout, &spawned.stdout), (Role::Stderr, &spawned.stderr)];
+        let streams = streams.into_iter().filter_map(|(role, fd)| Some((role, fd.as_ref()?.as_fd())));
+        let own = [(Role::Pidfd, spawned.pidfd.as_fd()), (Role::Report, spawned.report.as_fd())];
+        let (roles, fds): (Vec<Role>, Vec<BorrowedFd<'_>>) = own.into_iter().chain(streams).unzip();
+        let label = Label::Child { name: name.to_string(), pid: spawned.pid, roles };
+        match kept::put(bag, &label, &fds) {
+            Ok(item) => Some(item),
+            Err(error) => {
+                let why = io_errno_words(&error);
+                self.places.warn(format!("'{name}' would not outlive a crash of supervisord: {why}"));
+                None
+            }
+        }
+    }
+
+    /// Puts those into the bag that whoever was before us had in none.
+    pub(in crate::runtime) fn put_inherited(
+        &mut self,
+        children: &mut ChildrenRecord,
+        plane: &PlaneRecord,
+        inheritance: &Inheritance,
+    ) {
+        let Some(bag) = &mut self.bag else { return };
+        for child in children.children.iter_mut().filter(|child| child.item.is_none()) {
+            let streams = plane.channels.iter().filter(|channel| child.channels.contains(&channel.id));
+            let streams = streams.map(|channel| match channel.spec.source.channel {
+                Channel::Stdout => (Role::Stdout, channel.fd),
+                Channel::Stderr => (Role::Stderr, channel.fd),
+            });
+            let own = [
+                (Role::Pidfd, Some(child.pidfd)),
+                (Role::Report, Some(child.report)),
+                (Role::Stdin, child.stdin),
+            ];
+            let own = own.into_iter().filter_map(|(role, fd)| Some((role, fd?)));
+            let held = own.chain(streams).filter_map(|(role, fd)| Some((role, inheritance.get(fd)?)));
+            let (roles, fds): (Vec<Role>, Vec<BorrowedFd<'_>>) = held.unzip();
+            let label = Label::Child { name: child.name.to_string(), pid: child.pid, roles };
+            child.item = kept::put(bag, &label, &fds).ok();
+        }
+    }
+
+    pub(in crate::runtime) fn take_out(&mut self, item: Option<u64>) {
+        if let (Some(bag), Some(item)) = (&mut self.bag, item) {
+            bag.discard(item);
+        }
+    }
+
+    /// An end was told: it needs to be remembered no more.
+    pub(in crate::runtime) fn is_told(&mut self, id: ProcessId) {
+        let piece = self.leaving.remove(&id);
+        self.take_out(piece.and_then(|piece| piece.item));
+        self.changed.insert(id);
+    }
+
+    /// Lets a little of what nobody wants any more go from the bag.
+    pub(in crate::runtime) fn tidy(&mut self, at_leisure: bool) {
+        if let Some(bag) = &mut self.bag {
+            bag.tidy(if at_leisure { AT_LEISURE } else { IN_PASSING });
+        }
+    }
+
+    /// Something in the bag is wanted no more.
+    pub(in crate::runtime) fn is_untidy(&self) -> bool {
+        self.bag.as_ref().is_some_and(Bag::is_untidy)
+    }
+
+    /// What has changed since this was last asked.
+    pub(in crate::runtime) fn take_changes(&mut self) -> Vec<Change> {
+        let changed = std::mem::take(&mut self.changed);
+        let mut changes: Vec<Change> = changed.into_iter().map(|id| self.piece(id)).collect();
+        changes.push(self.sockets_piece());
+        changes
+    }
+
+    /// All pieces that there are.
+    pub(in crate::runtime) fn take_everything(&mut self) -> Vec<Change> {
+        self.changed.clear();
+        let children = self.children.keys().chain(self.leaving.keys()).map(|id| self.piece(*id));
+        children.chain([self.sockets_piece()]).collect()
+    }
+
+    fn piece(&self, id: ProcessId) -> Change {
+        let child = self.children.get(&id).map(Child::piece);
+        let piece = child.as_ref().or_else(|| self.leaving.get(&id));
+        // Plain data.
+        (format!("{CHILD}{}", id.0), piece.and_then(|piece| serde_json::to_vec(piece).ok()))
+    }
+
+    fn sockets_piece(&self) -> Change {
+        (SOCKETS.to_owned(), serde_json::to_vec(&self.sockets.record()).ok())
+    }
+
+    /// A child has ended at its gate.
+    pub(super) fn unborn(&mut self, id: ProcessId) -> Option<Input> {
+        let child = self.children.remove(&id)?;
+        self.leaving.insert(id, child.piece());
+        if let Some(plane) = &self.plane {
+            // Nobody waits for that.
+            plane.drain(child.channels, u64::MAX);
+        }
+        Some(Input::Unborn { id })
+    }
+
+    /// Goes on with what a daemon that has died had: what is missing of it, and what has happened meanwhile. Nothing is done
+    /// to anybody yet.
+    pub(in crate::runtime) fn recover(
+        &mut self,
+        poll: &Epoll,
+        engine: &Engine,
+        pieces: &BTreeMap<String, Vec<u8>>,
+        mut treasure: Treasure,
+        blamed: Option<ProcessId>,
+        busy: &dyn Fn(ProcessId),
+    ) -> (Vec<Notice>, Vec<Input>) {
+        self.recover_sockets(pieces, &mut treasure);
+        let (mut missing, mut inputs) = (Vec::new(), Vec::new());
+        for process in engine.processes() {
+            busy(process.id);
+            self.places.recover(process.id, &process.name, &process.spec);
+            if process.emptying.is_some() && !self.places.leftovers(poll, process.id) {
+                inputs.push(Input::Emptied { id: process.id });
+            }
+            if process.pid().is_none() {
+                continue;
+            }
+            if blamed == Some(process.id) {
+                let leftovers = self.places.leftovers(poll, process.id);
+                inputs.push(Input::Parked { id: process.id, leftovers });
+                continue;
+            }
+            if let Err(problem) = self.recover_child(poll, process, pieces, &mut treasure) {
+                let text =
+                    format!("'{}' was lost with the supervisord before this one: {problem}", process.name);
+                missing.push(Notice::other(Level::Critical, text));
+                let leftovers = self.places.leftovers(poll, process.id);
+                let evidence = Evidence { leftovers, ..Evidence::default() };
+                inputs.push(Input::Exited { id: process.id, status: WaitStatus::Lost, evidence });
+            }
+        }
+        for number in treasure.rest() {
+            self.take_out(Some(number));
+        }
+        missing.extend(self.places.take_notices());
+        (missing, inputs)
+    }
+
+    fn recover_sockets(&mut self, pieces: &BTreeMap<String, Vec<u8>>, treasure: &mut Treasure) {
+        let record = pieces.get(SOCKETS).and_then(|text| serde_json::from_slice(text).ok());
+        let mut record: Vec<SocketRecord> = record.unwrap_or_default();
+        let mut numbered: Vec<(RawFd, OwnedFd)> = Vec::new();
+        for (number, socket) in (0..).zip(&mut record) {
+            socket.fd = number;
+            numbered.extend(socket.item.and_then(|item| treasure.take_socket(item)).map(|fd| (number, fd)));
+        }
+        self.sockets.resume(record, &mut Inheritance::from_parts(numbered));
+    }
+
+    fn recover_child(
+        &mut self,
+        poll: &Epoll,
+        process: &Process,
+        pieces: &BTreeMap<String, Vec<u8>>,
+        treasure: &mut Treasure,
+    ) -> Result<(), String> {
+        let piece =
+            pieces.get(&format!("{CHILD}{}", process.id.0)).ok_or("nothing was written down of it")?;
+        let piece: ChildPiece = serde_json::from_slice(piece).map_err(|error| error.to_string())?;
+        if Some(piece.pid) != process.pid() {
+            return Err(format!("pid {} was written down", piece.pid));
+        }
+        let item = piece.item.ok_or("its descriptors were not kept")?;
+        let mut fds = treasure.take_child(item);
+        let outputs = [fds.remove(&Role::Stdout), fds.remove(&Role::Stderr)];
+        let ended = piece.ended.is_some();
+        let mut child = Child::recover(poll, process, piece, fds).map_err(|error| io_errno_words(&error))?;
+        child.channels = self.reconnect(process, outputs)?;
+        if let (Some(plane), true) = (&self.plane, ended) {
+            plane.drain(child.channels.clone(), process.id.0);
+        }
+        self.children.insert(process.id, child);
+        Ok(())
+    }
+
+    /// Leads its output on to where it went. A log that cannot be opened any more must not end the program.
+    fn reconnect(
+        &mut self,
+        process: &Process,
+        outputs: [Option<OwnedFd>; 2],
+    ) -> Result<Vec<super::ChannelId>, String> {
+        let order = |stdout, stderr| Order {
+            id: process.id,
+            name: &process.name,
+            spec: &process.spec,
+            stdout,
+            stderr,
+            listener: process.listener.is_some(),
+        };
+        let logs = self.open_logs(&order(process.stdout_logfile.clone(), process.stderr_logfile.clone()));
+        let logs = logs.or_else(|trouble| {
+            self.places.warn(format!("the output of '{}' is lost: {}", process.name, trouble.problem));
+            self.open_logs(&order(None, None)).map_err(|trouble| trouble.problem)
+        })?;
+        let pid = process.pid().unwrap_or(0);
+        let outputs = outputs.into_iter().flatten().zip(logs);
+        self.connect(pid, outputs).map_err(|error| io_errno_words(&error))
+    }
+}
+
+impl Child {
+    pub(super) fn piece(&self) -> ChildPiece {
+        ChildPiece {
+            pid: self.pid,
+            item: self.item,
+            program: self.program.clone(),
+            unsent: self.unsent.clone(),
+            deaf: self.stdin.is_none(),
+            ended: self.ended.clone(),
+        }
+    }
+
+    fn recover(
+        poll: &Epoll,
+        process: &Process,
+        piece: ChildPiece,
+        mut fds: HashMap<Role, OwnedFd>,
+    ) -> std::io::Result<Self> {
+        let ChildPiece { pid, item, program, unsent, deaf, ended } = piece;
+        let numbers = [Role::Pidfd, Role::Report, Role::Stdin];
+        let parts = (0..).zip(numbers).filter_map(|(number, role)| Some((number, fds.remove(&role)?)));
+        let mut inheritance = Inheritance::from_parts(parts.collect::<Vec<(RawFd, OwnedFd)>>());
+        let told_by = clock::now().mono + DRAIN_LIMIT;
+        let record = ChildRecord {
+            id: process.id,
+            name: process.name.clone(),
+            pid,
+            pidfd: 0,
+            gate: None,
+            report: 1,
+            stdin: Some(2).filter(|_| !deaf),
+            unsent,
+            channels: Vec::new(),
+            spec: Arc::clone(&process.spec),
+            program,
+            ended: ended.map(|ended| Ended { told_by, drained: false, explained: true, ..ended }),
+            item,
+        };
+        Self::resume(poll, record, &mut inheritance)
+    }
+}

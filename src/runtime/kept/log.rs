@@ -1,0 +1,225 @@
+//! The record: what each turn changes is written behind the turn before, into a file in memory; now and then everything is
+//! written once more, and what was before it is given back.
+//!
+//! ```text
+//! 0    form u32, name of the machine's last start (36 bytes)
+//! 64   beginning A: generation u64, place u64, checksum u32      128  beginning B
+//! 192  deeds that are done: number of the turn u64, how many u64
+//! 256  lives that began with this record: three times when, u64 nanoseconds
+//! 320  whom the last of them was busy with, u64
+//! 4096 turns
+//! ```
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::frame::{self, Replay};
+use crate::api::Mono;
+use crate::engine::{Change, Effect};
+use crate::system::memfd::MemFd;
+use crate::system::reexec::boot_id;
+
+/// The form of the record. A binary that knows a lower number only begins anew.
+pub const FORM: u32 = 1;
+
+const BEGINNINGS: [u64; 2] = [64, 128];
+const DONE: u64 = 192;
+const LIVES: u64 = 256;
+const BUSY: u64 = 320;
+const TURNS: u64 = 4096;
+/// Bytes that turns may take before everything is written once more; more, if everything takes more.
+const SLACK: u64 = 1 << 20;
+/// No record of ours is larger.
+const LIMIT: usize = 1 << 30;
+
+/// A record that is being written.
+#[derive(Debug)]
+pub struct Log {
+    memory: MemFd,
+    generation: u64,
+    begin: u64,
+    end: u64,
+    turn: u64,
+    /// Where the turns ended when everything was written.
+    whole: u64,
+    done: u64,
+    /// What was last written of a piece that is always asked for.
+    last: BTreeMap<String, Vec<u8>>,
+}
+
+/// What a daemon has left in its record.
+#[derive(Debug)]
+pub struct Found {
+    /// To go on with.
+    pub log: Log,
+    /// Its state, in pieces.
+    pub pieces: BTreeMap<String, Vec<u8>>,
+    /// What it was to do, and has not done.
+    pub undone: Vec<Effect>,
+    /// When lives began with this record: the last three.
+    pub lives: [Mono; 3],
+    /// Whom the last of them was busy with when it ended.
+    pub busy: Option<u64>,
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+fn numbers<const N: usize>(memory: &MemFd, at: u64) -> io::Result<[u64; N]> {
+    let bytes = memory.read_at(at, N * size_of::<u64>())?;
+    Ok(std::array::from_fn(|index| u64_at(&bytes, index * size_of::<u64>())))
+}
+
+fn beginning(generation: u64, place: u64) -> Vec<u8> {
+    let mut bytes = [generation.to_le_bytes(), place.to_le_bytes()].concat();
+    let checksum = crc32fast::hash(&bytes);
+    bytes.extend(checksum.to_le_bytes());
+    bytes
+}
+
+impl Log {
+    /// An empty record.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`.
+    pub fn create() -> io::Result<Self> {
+        let memory = MemFd::create(c"supervisord-record")?;
+        let mut head = FORM.to_le_bytes().to_vec();
+        head.extend(boot_id().into_bytes());
+        memory.write_at(&head, 0)?;
+        Ok(Self {
+            memory,
+            generation: 0,
+            begin: TURNS,
+            end: TURNS,
+            turn: 0,
+            whole: TURNS,
+            done: 0,
+            last: BTreeMap::new(),
+        })
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// Why it cannot be gone on with, for people.
+    pub fn open(fd: OwnedFd) -> Result<Found, String> {
+        let memory = MemFd::of(fd);
+        let problem = |error: io::Error| format!("it cannot be read: {error}");
+        let head = memory.read_at(0, 40).map_err(problem)?;
+        let Some((form, boot)) = head.split_first_chunk() else { return Err("it is empty".to_owned()) };
+        let form = u32::from_le_bytes(*form);
+        if form == 0 || form > FORM {
+            return Err(format!("it is of form {form}, and this supervisord knows form {FORM}"));
+        }
+        if boot.trim_ascii_end() != boot_id().as_bytes() {
+            return Err("it is of another start of the machine".to_owned());
+        }
+        let found = BEGINNINGS.iter().filter_map(|at| {
+            let bytes = memory.read_at(*at, 20).ok()?;
+            let (generation, place) = (u64_at(&bytes, 0), u64_at(&bytes, 8));
+            (bytes == beginning(generation, place)).then_some((generation, place))
+        });
+        let (generation, begin) = found.max().ok_or("no state was written down yet")?;
+        let bytes = memory.read_at(begin, LIMIT).map_err(problem)?;
+        let Replay { pieces, deeds, turn, length } = frame::replay(&bytes);
+        let [done_turn, done] = numbers(&memory, DONE).map_err(problem)?;
+        let done = if done_turn == turn { done } else { 0 };
+        let undone = deeds.into_iter().skip(usize::try_from(done).unwrap_or(usize::MAX)).collect();
+        let lives = numbers(&memory, LIVES).map_err(problem)?.map(Mono);
+        let [busy] = numbers(&memory, BUSY).map_err(problem)?;
+        let end = begin + length as u64;
+        let log = Self { memory, generation, begin, end, turn, whole: begin, done, last: BTreeMap::new() };
+        Ok(Found { log, pieces, undone, lives, busy: Some(busy).filter(|id| *id != 0) })
+    }
+
+    /// Writes down what a turn has changed, and what is to be done.
+    ///
+    /// # Errors
+    /// `ENOMEM`: nothing of it counts.
+    pub fn append(&mut self, mut changes: Vec<Change>, deeds: &[&Effect]) -> io::Result<()> {
+        changes.retain(|(name, piece)| piece.is_none() || self.last.get(name) != piece.as_ref());
+        if changes.is_empty() && deeds.is_empty() {
+            return Ok(());
+        }
+        let frame = frame::encode(self.turn + 1, &changes, deeds);
+        self.memory.write_at(&frame, self.end)?;
+        self.end += frame.len() as u64;
+        self.turn += 1;
+        self.done = 0;
+        self.remember(changes);
+        Ok(())
+    }
+
+    /// Pieces without a number in their name are few, and are told each time.
+    fn remember(&mut self, changes: Vec<Change>) {
+        let few = changes.into_iter().filter(|(name, _)| !name.contains('/'));
+        self.last.extend(few.filter_map(|(name, piece)| Some((name, piece?))));
+    }
+
+    /// Writes so many bytes of a turn, and no more, as whoever dies doing that.
+    #[cfg(test)]
+    pub(super) fn tear(&self, changes: &[Change], deeds: &[&Effect], bytes: u64) {
+        let mut frame = frame::encode(self.turn + 1, changes, deeds);
+        frame.truncate(usize::try_from(bytes).unwrap_or(0).min(frame.len() - 1));
+        self.memory.write_at(&frame, self.end).unwrap_or_default();
+    }
+
+    /// The turns take more room than they should.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.end - self.whole > SLACK.max(2 * (self.whole - self.begin))
+    }
+
+    /// Writes down everything, with what is to be done, and gives back what was written before.
+    ///
+    /// # Errors
+    /// `ENOMEM`: what was written before counts.
+    pub fn rewrite(&mut self, everything: Vec<Change>, deeds: &[&Effect]) -> io::Result<()> {
+        // A page of its own, so that all before it can be given back.
+        let begin = (self.end + TURNS).next_multiple_of(TURNS);
+        let frame = frame::encode(self.turn + 1, &everything, deeds);
+        self.memory.write_at(&frame, begin)?;
+        self.generation += 1;
+        let slot = BEGINNINGS[usize::from(self.generation.is_multiple_of(2))];
+        self.memory.write_at(&beginning(self.generation, begin), slot)?;
+        self.memory.punch(TURNS, begin);
+        self.begin = begin;
+        self.end = begin + frame.len() as u64;
+        self.whole = self.end;
+        self.turn += 1;
+        self.done = 0;
+        self.remember(everything);
+        Ok(())
+    }
+
+    /// One more of the deeds that were written down last is done.
+    pub fn deed_is_done(&mut self) {
+        self.done += 1;
+        let bytes = [self.turn.to_le_bytes(), self.done.to_le_bytes()].concat();
+        // Whoever comes after us does it once more.
+        let _ = self.memory.write_at(&bytes, DONE);
+    }
+
+    /// A life goes on with this record.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn live(&mut self, lives: [Mono; 3]) -> io::Result<()> {
+        self.memory.write_at(&lives.map(|Mono(at)| at.to_le_bytes()).concat(), LIVES)
+    }
+
+    /// If we die now, it may be because of that one; `None`: of nobody in particular.
+    pub fn busy_with(&self, id: Option<u64>) {
+        // Then nobody is to blame.
+        let _ = self.memory.write_at(&id.unwrap_or(0).to_le_bytes(), BUSY);
+    }
+}
+
+impl AsFd for Log {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.memory.as_fd()
+    }
+}

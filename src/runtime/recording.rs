@@ -1,0 +1,92 @@
+//! Writing down what was decided before it is done, and going on with what a daemon that has died has written down.
+
+use std::collections::VecDeque;
+
+use super::driver::Driver;
+use super::kept::{GROUND, Kept, Recovered};
+use crate::api::{Level, Notice};
+use crate::engine::{Change, Effect, Input};
+use crate::system::epoll::Epoll;
+use crate::system::errno::io_errno_words;
+
+impl Driver {
+    /// What we have and know from here on is to be kept.
+    pub(super) fn begin_to_keep(&mut self, kept: Kept) {
+        let Kept { log, bag, cell } = kept;
+        self.children.keep_in(bag);
+        self.cell = Some(cell);
+        self.record = Some(log);
+    }
+
+    /// Writes down what there is to begin with.
+    pub(super) fn begin_record(&mut self) {
+        self.rewrite(&[]);
+    }
+
+    /// Writes down what a turn has changed and what it does.
+    pub(super) fn write_down(&mut self, effects: &[Effect]) {
+        let deeds: Vec<&Effect> = effects.iter().filter(|effect| effect.is_bequeathed()).collect();
+        let Some(log) = &mut self.record else { return self.engine.forget_changes() };
+        if log.is_long() {
+            return self.rewrite(&deeds);
+        }
+        let mut changes = self.engine.take_changes();
+        changes.extend(self.children.take_changes());
+        if log.append(changes, &deeds).is_err() {
+            self.rewrite(&deeds);
+        }
+    }
+
+    /// Writes down everything.
+    fn rewrite(&mut self, deeds: &[&Effect]) {
+        if self.record.is_none() {
+            return;
+        }
+        let mut everything = self.engine.take_everything();
+        everything.extend(self.children.take_everything());
+        everything.extend(self.ground());
+        let Some(log) = &mut self.record else { return };
+        if let Err(error) = log.rewrite(everything, deeds) {
+            // What is not written down must not be believed by anybody.
+            self.record = None;
+            Kept::end();
+            let why = io_errno_words(&error);
+            let text = format!("programs do not outlive a crash of supervisord any more: {why}");
+            self.log.note(&Notice::other(Level::Critical, text));
+        }
+    }
+
+    fn ground(&self) -> Option<Change> {
+        let ground = serde_json::to_vec(&(self.succession.ground)()).ok();
+        ground.map(|ground| (GROUND.to_owned(), Some(ground)))
+    }
+
+    pub(super) fn deed_is_done(&mut self) {
+        if let Some(log) = &mut self.record {
+            log.deed_is_done();
+        }
+    }
+
+    /// Goes on with what a daemon that has died has left.
+    pub(super) fn recover(&mut self, poll: &Epoll, recovered: Recovered) {
+        let Recovered { kept, engine, pieces, undone, blamed, too_often, treasure, .. } = recovered;
+        let Kept { log, bag, cell } = kept;
+        self.cell = Some(cell);
+        self.engine = engine;
+        self.children.keep_in(bag);
+        let busy = |id: crate::engine::ProcessId| log.busy_with(Some(id.0));
+        let (missing, inputs) = self.children.recover(poll, &self.engine, &pieces, treasure, blamed, &busy);
+        log.busy_with(None);
+        self.record = Some(log);
+        missing.iter().for_each(|notice| self.log.note(notice));
+        self.inbox = VecDeque::from([Input::Recovered]);
+        self.inbox.extend(inputs);
+        // What several lives have died of is not tried again.
+        for deed in undone.into_iter().filter(|_| !too_often) {
+            self.perform(poll, deed);
+            self.deed_is_done();
+        }
+        self.show_configs();
+        self.reap_strangers();
+    }
+}
