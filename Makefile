@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help deb ledger check run test compliance deps build lint bench docs fuzz hostile vm worlds
+.PHONY: help deb ledger check run test compliance deps build lint bench docs crash fuzz hostile vm worlds
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ compliance: deps ## The same cases for Python Supervisor and for ours, and how m
 test: lint deps ## Everything: lints, unit, property, compliance and systemd tests
 	cargo test --locked --no-fail-fast
 	$(MAKE) worlds
+
+crash: deps ## A daemon that looks after 200 programs is killed a hundred times
+	CRASH_PROGRAMS=200 CRASHES=100 cargo test --locked --test crash a_killed_daemon -- --nocapture
 
 worlds: ## A hundred thousand worlds in which the daemon dies between any two steps (CRASH_WORLDS)
 	CRASH_WORLDS=$(or $(CRASH_WORLDS),100000) cargo test --profile worlds --locked --lib kept::tests

@@ -14,7 +14,7 @@ use crate::config::spec::DaemonSpec;
 use crate::config::{check, error};
 use crate::control::http::auth;
 use crate::logs::main_log::{MainLog, MainLogSpec};
-use crate::runtime::kept::Kept;
+use crate::runtime::kept::{Kept, Unreadable};
 use crate::runtime::signals::Signals;
 use crate::runtime::takeover::{TRIAL, VARIABLE};
 use crate::system::cgroup::{self, NoTree, Tree};
@@ -28,6 +28,7 @@ use life::{House, Past, keep};
 
 mod adopt;
 mod life;
+mod orphans;
 mod recovery;
 mod sockets;
 mod takeover;
@@ -129,7 +130,7 @@ fn start(
         match Kept::take(&mut passed) {
             Ok(Some(recovered)) => return Ok(recovery::go_on(program, all, recovered, passed)),
             Ok(None) => {}
-            Err(why) => unrecoverable = Some(why),
+            Err(unreadable) => unrecoverable = Some(unreadable),
         }
     }
     if parsed.get("configuration").is_none() && nix::unistd::Uid::effective().is_root() {
@@ -319,7 +320,7 @@ struct Footing {
     /// What another supervisor has run until now.
     adoption: Option<adopt::Adoption>,
     /// Why we could not go on with what a daemon that has died has left.
-    unrecoverable: Option<String>,
+    unrecoverable: Option<Unreadable>,
 }
 
 impl Footing {
@@ -376,7 +377,14 @@ fn serve_once(
             lines.extend(rlimit::ensure(limit, wanted)?.map(|text| (Level::Info, text)));
         }
     }
-    let adoption = footing.adoption.take();
+    let unreadable = footing.unrecoverable.take();
+    let mut adoption = footing.adoption.take();
+    if let Some(Unreadable { why, treasure }) = unreadable {
+        let text =
+            format!("the supervisord before this one has died, and not all of it can be gone on with: {why}");
+        lines.push((Level::Critical, text));
+        adoption = orphans::gather(treasure, &loaded.groups, footing.cgroups.as_ref().ok());
+    }
     let opened = sockets::open(&spec, &footing.passed, adoption.as_ref())?;
     if first {
         lines.extend(sockets::unasked(&spec, &footing.passed).into_iter().map(|text| (Level::Warn, text)));
@@ -402,19 +410,12 @@ fn serve_once(
     for (level, text) in lines {
         log.line(level, text);
     }
-    let orphans = footing
-        .cgroups
-        .as_ref()
-        .map_or(0, |tree| if first && adoption.is_none() { tree.end_orphans() } else { 0 });
+    let adopted = adoption.as_ref().map(adopt::Adoption::names).unwrap_or_default();
+    let orphans =
+        footing.cgroups.as_ref().ok().filter(|_| first).map_or(0, |tree| tree.end_orphans(&adopted));
     if orphans > 0 {
         let text = format!("ended what a supervisord before this one had left of {orphans} programs");
         log.line(Level::Warn, text);
-    }
-    if let Some(why) = footing.unrecoverable.take() {
-        let text = format!(
-            "the supervisord before this one has died, and its programs cannot be gone on with: {why}"
-        );
-        log.line(Level::Critical, text);
     }
     announce(&spec, &log, ready.is_some());
     if let Some(directory) = &spec.directory {

@@ -154,3 +154,55 @@ fn without_a_store_programs_start_anew_and_never_twice() {
     assert_eq!(machine.sh("pgrep -fxc '/bin/sleep 1234'").trim(), "1");
     assert!(log().contains("ended what a supervisord before this one had left of 1 programs"), "{}", log());
 }
+
+/// How a record may be spoilt while nobody holds it but systemd, and what is said of it.
+const SPOILT: [(&str, &str); 5] = [
+    ("f.truncate(0)", "it is empty"),
+    ("f.write(bytes([99, 0, 0, 0]))", "it is of form 99, and this supervisord knows form 1"),
+    ("f.seek(4); f.write(b'x')", "it is of another start of the machine"),
+    ("f.seek(64); f.write(bytes(128))", "no state was written down yet"),
+    ("f.seek(4096); f.write(bytes(os.fstat(f.fileno()).st_size - 4096))", "ground is missing"),
+];
+
+/// A record that cannot be gone on with: the programs are adopted by what else there is, and go on.
+#[test]
+fn a_spoilt_record_costs_no_program() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("spoilt");
+    machine.drop_in("RestartSec=1s");
+    machine.write("/run/printer.pl", PRINTER);
+    machine.write("/run/check", CHECK);
+    machine.write(
+        "/etc/supervisor/conf.d/printer.conf",
+        "[program:printer]\ncommand=/usr/bin/perl /run/printer.pl\nstdout_logfile=/var/log/supervisor/printer_0.log\n\
+         [inet_http_server]\nport=127.0.0.1:9001\n",
+    );
+    machine.enable_now();
+    let pid = machine.running_pid("printer");
+    let log = || machine.sh("cat /var/log/supervisor/supervisord.log");
+    for (spoil, said) in SPOILT {
+        let script = format!(
+            "import os, glob\nfor n in glob.glob('/proc/1/fd/*'):\n  if 'supervisord-record' in os.readlink(n):\n    \
+             with open(n, 'r+b', buffering=0) as f:\n      {spoil}\n"
+        );
+        machine.write("/run/spoil.py", &script);
+        let before = machine.property("MainPID");
+        machine.sh(&format!("kill -9 {before}; python3 /run/spoil.py"));
+        eventually("the next one goes on with it", || {
+            let answer = machine.ctl("pid");
+            so(answer.trim().parse::<u32>().is_ok() && answer.trim() != before, answer)
+        });
+        assert_eq!(machine.running_pid("printer"), pid, "after {spoil}\n{}", log());
+        assert!(log().contains(said), "{said}\n{}", log());
+        assert_eq!(machine.property("NFileDescriptorStore"), "4");
+    }
+    // And what was adopted outlives the next crash like everybody else.
+    machine.sh("kill -9 $(systemctl show --value -p MainPID supervisord)");
+    eventually("the next one goes on with it", || {
+        let answer = machine.ctl("pid printer");
+        so(answer.trim() == pid.to_string(), answer)
+    });
+    machine.sh("supervisorctl stop printer; bash /run/check 1");
+}

@@ -15,7 +15,7 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::AcceptConn;
 use serde::{Deserialize, Serialize};
 
-use crate::api::Level;
+use crate::api::{Level, ProcessName};
 use crate::config::load::{self, Loaded};
 use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec};
 use crate::ctl::client::Client;
@@ -74,11 +74,14 @@ pub(super) enum Giver {
     Held(Frozen),
     /// Who has ended it, and has let systemd start us.
     Helper(UnixStream),
+    /// It has died.
+    Nobody,
 }
 
 impl Giver {
     fn seal(self) -> Result<(), String> {
         let frozen = match self {
+            Self::Nobody => return Ok(()),
             Self::Held(frozen) => frozen,
             Self::Helper(stream) => {
                 return service::acknowledge(stream).map_err(|error| {
@@ -107,6 +110,12 @@ impl Adoption {
         giver.seal()?;
         log.line(Level::Info, summary);
         Ok(Left { life, clients: Vec::new(), inheritance, kept: None })
+    }
+
+    /// Whose instances are taken over.
+    pub(super) fn names(&self) -> Vec<ProcessName> {
+        let live = self.findings.adoptees.iter().filter(|adoptee| adoptee.pid().is_some());
+        live.map(|adoptee| adoptee.adopted.name.clone()).collect()
     }
 
     /// The socket of a server, if the other supervisor had it.

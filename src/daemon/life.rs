@@ -158,7 +158,7 @@ fn loops(
     let (partings, parting) = mpsc::unbounded_channel();
     // Kept as long as the sockets: they are handed on by these.
     let ears = listeners.iter().map(|(listener, _)| listener.copy()).collect::<io::Result<Vec<OwnedFd>>>()?;
-    inherited.keep_ears(&ears, &log);
+    inherited.keep_ears(&spec.servers, &ears, &log);
     let means = Means { interface, warn, files: rlimit::files_soft().unwrap_or(1024), neighbour: bus };
     let start = || control::thread::start(listeners, inherited.arrived, means, opened, parting);
     let control = mask::aside(start)?;
@@ -228,9 +228,10 @@ impl Inherited {
     }
 
     /// The control sockets are to be there after a crash.
-    fn keep_ears(&mut self, ears: &[OwnedFd], log: &MainLog) {
+    fn keep_ears(&mut self, servers: &[ServerSpec], ears: &[OwnedFd], log: &MainLog) {
         let Some(kept) = self.kept.as_mut().filter(|_| self.is_fresh) else { return };
-        if let Err(error) = kept.put_ears(ears) {
+        if let Err(error) = kept.put_ears(servers.iter().map(|server| server.section.clone()).collect(), ears)
+        {
             log.line(
                 Level::Warn,
                 format!("the control sockets do not outlive a crash of supervisord: {error}"),

@@ -154,7 +154,7 @@ impl Children {
         if let Some(leaf) = leaf.filter(|_| !spawned.in_cgroup) {
             self.places.admit(&leaf, spawned.pid);
         }
-        let item = self.put_by(name, &spawned);
+        let item = self.put_by(order, &spawned);
         let Spawned { pid, pidfd, gate, report, stdin, stdout, stderr, .. } = spawned;
         let connected = poll
             .add(&pidfd, id.0, Interest::READ)

@@ -282,7 +282,7 @@ impl Driver {
     /// Goes on with what the binary before us has left.
     pub(super) fn take_over(&mut self, poll: &Epoll, legacy: Legacy) {
         let Legacy { mut life, mut inheritance, mut answers } = legacy;
-        self.children.put_inherited(&mut life.children, &life.plane, &inheritance);
+        self.children.put_inherited(&mut life.children, &life.plane, &life.engine, &inheritance);
         self.engine = life.engine;
         self.last_ticket = life.last_ticket;
         let origins = life.answers.into_iter();

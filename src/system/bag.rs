@@ -15,7 +15,7 @@ use rustix::net::{
 /// Descriptors in one item.
 pub const ITEM: usize = 64;
 /// Bytes of a label.
-const LABEL: usize = 4096;
+const LABEL: usize = 16 * 1024;
 /// Bytes that may be in flight, as far as we may ask for them.
 const ROOM: usize = 64 << 20;
 /// Where an item begins: its number.
@@ -284,7 +284,7 @@ mod tests {
     fn something_else_is_no_bag() {
         assert!(Bag::open(file(""), file("")).is_err());
         let mut bag = Bag::new().unwrap();
-        assert_eq!(bag.put(&[0; 5000], &[]).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
+        assert_eq!(bag.put(&[0; 20_000], &[]).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
     }
 
     #[test]

@@ -98,12 +98,13 @@ impl Tree {
         }
     }
 
-    /// Ends the programs that a daemon has left which nobody goes on with: they must not meet those that are started. How many
-    /// cgroups had some.
+    /// Ends the programs that a daemon has left which nobody goes on with, all but those: they must not meet those that are
+    /// started. How many cgroups had some.
     #[must_use]
-    pub fn end_orphans(&self) -> usize {
-        let places = places_below(&self.root);
-        let places = places.into_iter().filter(|place| {
+    pub fn end_orphans(&self, adopted: &[ProcessName]) -> usize {
+        let spared: Vec<PathBuf> = adopted.iter().map(|name| self.leaf(name).path).collect();
+        let places = places_below(&self.root).into_iter().filter(|place| !spared.contains(&place.path));
+        let places = places.filter(|place| {
             !place.path.ends_with(OURS) && place.watch().is_ok_and(|watch| watch.is_populated())
         });
         let ended: Vec<Leaf> = places.inspect(Leaf::kill).collect();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Child, Children, DRAIN_LIMIT, Ended, Order};
 use crate::api::event::Channel;
-use crate::api::{Level, Notice, ProcessName, WaitStatus};
+use crate::api::{Level, Notice, WaitStatus};
 use crate::engine::{Change, Engine, Evidence, Input, Process, ProcessId};
 use crate::logs::plane::PlaneRecord;
 use crate::runtime::kept::{self, CHILD, Label, Role, SOCKETS, Treasure};
@@ -51,14 +51,18 @@ impl Children {
     }
 
     /// Puts what belongs to a child into the bag.
-    pub(super) fn put_by(&mut self, name: &ProcessName, spawned: &Spawned) -> Option<u64> {
+    pub(super) fn put_by(&mut self, order: &Order<'_>, spawned: &Spawned) -> Option<u64> {
+        let name = order.name;
         let bag = self.bag.as_mut()?;
         let streams =
             [(Role::Stdin, &spawned.stdin), (Role::Stdout, &spawned.stdout), (Role::Stderr, &spawned.stderr)];
         let streams = streams.into_iter().filter_map(|(role, fd)| Some((role, fd.as_ref()?.as_fd())));
         let own = [(Role::Pidfd, spawned.pidfd.as_fd()), (Role::Report, spawned.report.as_fd())];
         let (roles, fds): (Vec<Role>, Vec<BorrowedFd<'_>>) = own.into_iter().chain(streams).unzip();
-        let label = Label::Child { name: name.to_string(), pid: spawned.pid, roles };
+        let now = clock::now();
+        let logs = [order.stdout.clone(), order.stderr.clone()];
+        let since = (now.mono, now.wall);
+        let label = Label::Child { name: name.to_string(), pid: spawned.pid, since, logs, roles };
         match kept::put(bag, &label, &fds) {
             Ok(item) => Some(item),
             Err(error) => {
@@ -74,6 +78,7 @@ impl Children {
         &mut self,
         children: &mut ChildrenRecord,
         plane: &PlaneRecord,
+        engine: &Engine,
         inheritance: &Inheritance,
     ) {
         let Some(bag) = &mut self.bag else { return };
@@ -91,7 +96,12 @@ impl Children {
             let own = own.into_iter().filter_map(|(role, fd)| Some((role, fd?)));
             let held = own.chain(streams).filter_map(|(role, fd)| Some((role, inheritance.get(fd)?)));
             let (roles, fds): (Vec<Role>, Vec<BorrowedFd<'_>>) = held.unzip();
-            let label = Label::Child { name: child.name.to_string(), pid: child.pid, roles };
+            let process = engine.process(child.id);
+            let since = process.and_then(|process| process.started).unwrap_or_default();
+            let logs =
+                process.map(|process| [process.stdout_logfile.clone(), process.stderr_logfile.clone()]);
+            let (name, logs) = (child.name.to_string(), logs.unwrap_or_default());
+            let label = Label::Child { name, pid: child.pid, since, logs, roles };
             child.item = kept::put(bag, &label, &fds).ok();
         }
     }

@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::record::{Ground, KeptRecord};
-use crate::api::{Mono, SupervisorState};
+use crate::api::{Mono, SupervisorState, WallSecs};
 use crate::engine::{Effect, Engine, ProcessId};
 use crate::logs::cell::Cell;
 use crate::system::bag::{Bag, Item};
@@ -56,7 +57,12 @@ pub struct Kept {
 #[serde(rename_all = "snake_case")]
 pub enum Label {
     /// The sockets where clients come, in the order of the configuration.
-    Ears,
+    Ears {
+        /// The sections of the servers.
+        sections: Vec<String>,
+        /// Who listens there: its version and its pid.
+        whose: (String, i32),
+    },
     /// A socket that programs share.
     Socket,
     /// A child.
@@ -65,6 +71,10 @@ pub enum Label {
         name: String,
         /// Its number.
         pid: i32,
+        /// When it was started.
+        since: (Mono, WallSecs),
+        /// The files of its stdout and its stderr.
+        logs: [Option<PathBuf>; 2],
         /// What each descriptor is.
         roles: Vec<Role>,
     },
@@ -147,9 +157,11 @@ impl Kept {
     ///
     /// # Errors
     /// Those of [`Bag::put`].
-    pub fn put_ears(&mut self, ears: &[OwnedFd]) -> io::Result<()> {
+    pub fn put_ears(&mut self, sections: Vec<String>, ears: &[OwnedFd]) -> io::Result<()> {
         let ears: Vec<BorrowedFd<'_>> = ears.iter().map(OwnedFd::as_fd).collect();
-        put(&mut self.bag, &Label::Ears, &ears).map(drop)
+        let pid = i32::try_from(std::process::id()).unwrap_or(0);
+        let whose = (crate::api::VERSION.to_owned(), pid);
+        put(&mut self.bag, &Label::Ears { sections, whose }, &ears).map(drop)
     }
 
     /// Nothing is to be kept any more.
@@ -160,30 +172,49 @@ impl Kept {
     /// Takes what a daemon before us has left out of what was passed to us.
     ///
     /// # Errors
-    /// Why it cannot be gone on with, for people.
-    pub fn take(passed: &mut Vec<Passed>) -> Result<Option<Recovered>, String> {
+    /// When it cannot be gone on with as a whole.
+    pub fn take(passed: &mut Vec<Passed>) -> Result<Option<Recovered>, Unreadable> {
         let record = store::take(passed, RECORD);
         let [into, out] = BAG.map(|name| store::take(passed, name));
         let cell = store::take(passed, CELL);
-        let Some(record) = record else { return Ok(None) };
+        let opened = into.zip(out).map(|(into, out)| Bag::open(into, out));
+        let (bag, treasure) = match opened.transpose() {
+            Ok(Some((bag, items))) => (Ok(bag), Treasure::of(items)),
+            Ok(None) => (Err("the programs' descriptors are missing".to_owned()), Treasure::default()),
+            Err(error) => (Err(format!("the programs' descriptors: {error}")), Treasure::default()),
+        };
+        let Some(record) = record else {
+            return if treasure.0.is_empty() {
+                Ok(None)
+            } else {
+                Err(Unreadable { why: "the record is missing".to_owned(), treasure })
+            };
+        };
+        match Self::read(record, bag, cell) {
+            Ok(recovered)
+                if recovered.engine.mood() != SupervisorState::Running && !treasure.anybody_lives() =>
+            {
+                // It had come to its end, or whoever has ended it has ended the programs too: this is another beginning.
+                drop(recovered);
+                Ok(None)
+            }
+            Ok(recovered) => Ok(Some(Recovered { treasure, ..recovered })),
+            Err(why) => Err(Unreadable { why, treasure }),
+        }
+    }
+
+    fn read(record: OwnedFd, bag: Result<Bag, String>, cell: Option<OwnedFd>) -> Result<Recovered, String> {
         let mut found = Log::open(record)?;
-        let (into, out) = into.zip(out).ok_or("the programs' descriptors are missing")?;
-        let (bag, items) =
-            Bag::open(into, out).map_err(|error| format!("the programs' descriptors: {error}"))?;
+        let bag = bag?;
         let cell = cell.ok_or("what was on its way to the logs is missing")?;
         let lives = found.lives;
         found.log.live(next_life(lives)).map_err(|error| error.to_string())?;
         let ground = found.pieces.get(GROUND).ok_or("ground is missing")?;
         let ground: Ground = serde_json::from_slice(ground).map_err(|error| format!("{GROUND}: {error}"))?;
         let engine = Engine::of_pieces(&found.pieces)?;
-        let treasure = Treasure::of(items);
-        if engine.mood() != SupervisorState::Running && !treasure.anybody_lives() {
-            // It had come to its end, or whoever has ended it has ended the programs too: this is another beginning.
-            return Ok(None);
-        }
         let too_often = too_often(lives);
         let blamed = found.busy.filter(|_| too_often).map(ProcessId);
-        Ok(Some(Recovered {
+        Ok(Recovered {
             kept: Self { log: found.log, bag, cell },
             ground,
             engine,
@@ -191,9 +222,18 @@ impl Kept {
             undone: found.undone,
             blamed,
             too_often,
-            treasure,
-        }))
+            treasure: Treasure::default(),
+        })
     }
+}
+
+/// What a daemon has left, and cannot be gone on with as a whole.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Why, for people.
+    pub why: String,
+    /// What it had.
+    pub treasure: Treasure,
 }
 
 /// A life that goes on where another has died.
@@ -241,14 +281,14 @@ impl Treasure {
     fn anybody_lives(&self) -> bool {
         let children = self.0.values().filter_map(|(label, fds)| match label {
             Label::Child { roles, .. } => roles.iter().zip(fds).find(|(role, _)| **role == Role::Pidfd),
-            Label::Ears | Label::Socket => None,
+            Label::Ears { .. } | Label::Socket => None,
         });
         let mut children = children.map(|(_, pidfd)| pidfd);
         children.any(is_running)
     }
 
     fn take_ears(&mut self) -> Vec<OwnedFd> {
-        let ears = self.0.iter().filter(|(_, (label, _))| *label == Label::Ears);
+        let ears = self.0.iter().filter(|(_, (label, _))| matches!(label, Label::Ears { .. }));
         let number = ears.map(|(number, _)| *number).max();
         number.and_then(|number| self.0.remove(&number)).map(|(_, fds)| fds).unwrap_or_default()
     }
@@ -264,6 +304,13 @@ impl Treasure {
             Some((Label::Child { roles, .. }, fds)) => roles.into_iter().zip(fds).collect(),
             _ => HashMap::new(),
         }
+    }
+
+    /// All of it, the oldest first.
+    #[must_use]
+    pub fn into_items(self) -> Vec<(Label, Vec<OwnedFd>)> {
+        let items: BTreeMap<u64, (Label, Vec<OwnedFd>)> = self.0.into_iter().collect();
+        items.into_values().collect()
     }
 
     /// What nobody has asked for.
