@@ -4,6 +4,8 @@
 mod support;
 
 use std::fs::{self, File};
+use std::io::Read as _;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command};
 
 use nix::sys::signal::{Signal, kill};
@@ -163,6 +165,35 @@ fn a_listener_begins_anew_and_two_programs_may_share_a_log() {
     theirs.tell("two", "echo two");
     theirs.await_file("both", "one\ntwo\n");
     theirs.await_state("listener", "RUNNING");
+}
+
+#[test]
+fn a_shared_socket_stays_open_over_restarts_of_its_programs() {
+    let sections = "[fcgi-program:web]\ncommand=%(here)s/accept\nsocket=unix://%(here)s/fcgi\nnumprocs=2\nprocess_name=%(process_num)s\n";
+    let accept = "#!/usr/bin/python3\nimport os, socket\ns = socket.socket(fileno=0)\nwhile True:\n    \
+         c, _ = s.accept()\n    c.sendall(b'%d\\n' % os.getpid())\n    c.close()\n";
+    let home = Home::with(Subject::Theirs, sections);
+    home.script("accept", accept);
+    let mut theirs = Daemon::start_in(home, &[]);
+    for name in ["web:0", "web:1"] {
+        theirs.await_state(name, "RUNNING");
+    }
+    let pids = [theirs.pid_of("web:0"), theirs.pid_of("web:1")];
+    let _successor = take_over(&mut theirs);
+    assert_eq!([theirs.pid_of("web:0"), theirs.pid_of("web:1")], pids);
+    let answer = |theirs: &Daemon| {
+        let mut text = String::new();
+        let mut stream = UnixStream::connect(theirs.home.path("fcgi")).unwrap();
+        stream.read_to_string(&mut text).unwrap();
+        text.trim().parse::<i32>().unwrap()
+    };
+    assert!(pids.contains(&answer(&theirs)));
+    assert_eq!(theirs.home.ctl_of(Subject::Ours, "stop web:1").code, Some(0));
+    assert_eq!(theirs.home.ctl_of(Subject::Ours, "restart web:0").code, Some(0));
+    assert_eq!(answer(&theirs), theirs.pid_of("web:0"));
+    assert_eq!(theirs.home.ctl_of(Subject::Ours, "stop web:*").code, Some(0));
+    theirs.await_line("INFO Closing socket unix://<DIR>/fcgi");
+    assert!(!theirs.home.path("fcgi").exists());
 }
 
 #[test]

@@ -248,6 +248,15 @@ fn what_debians_own_runs_goes_on() {
     machine.sh(&format!("! grep -z -q SUPERVISORD_ADOPTS /proc/{}/environ", pids[0]));
     assert!(!machine.property("Environment").contains("SUPERVISORD_ADOPTS"));
 
+    // They outlive this daemon as well.
+    let main = machine.property("MainPID");
+    machine.sh(&format!("kill -9 {main}"));
+    eventually("another goes on", || {
+        let now = machine.property("MainPID");
+        so(now != main && now != "0" && machine.ctl("pid").trim() == now, now)
+    });
+    assert_eq!(["sleeper", "count"].map(|name| machine.running_pid(name)), pids);
+
     assert_eq!(machine.ctl("stop count"), "count: stopped\n");
     machine.sh("grep -q 'stopped: count (exit status 37)' /var/log/supervisor/supervisord.log");
     machine.sh("awk '$2 != NR { print NR, $0; exit 1 } END { exit NR < 10 }' /var/log/count");

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{Level, ProcessName};
 use crate::config::load::{self, Loaded};
-use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec};
+use crate::config::spec::{DaemonSpec, GroupSpec, ServerAddress, ServerSpec, SocketAddress, SocketSpec};
 use crate::ctl::client::Client;
 use crate::logs::main_log::MainLog;
 use crate::runtime::adopt::{self, Adoptee, Bundle, Ends, alive};
@@ -230,7 +230,15 @@ fn try_to_take(
             if children.remove(&theirs.pid).is_none_or(|stat| stat.zombie) {
                 return Err(Obstacle::Passing(format!("{name}: it is ending")));
             }
-            Some(hand.ends(&theirs).map_err(failed(&format!("take over {name}")))?)
+            let ends = hand.ends(&theirs).map_err(failed(&format!("take over {name}")))?;
+            if let Some(wanted) = shared_socket(groups, name) {
+                let socket = ends.socket.and_then(|socket| hand.bundle.get(socket));
+                if !socket.is_some_and(|socket| Place::of_programs(wanted).is_of(socket)) {
+                    let text = format!("{name}: its stdin is not the socket {}", wanted.address);
+                    return Err(Obstacle::Lasting(text));
+                }
+            }
+            Some(ends)
         } else {
             None
         };
@@ -250,6 +258,11 @@ fn try_to_take(
     let bundle = hand.bundle;
     let findings = Findings { pid, version: told.version.clone(), adoptees, sockets };
     Ok(Adoption { findings, bundle, giver: Giver::Held(frozen) })
+}
+
+fn shared_socket<'a>(groups: &'a [GroupSpec], name: &ProcessName) -> Option<&'a SocketSpec> {
+    let group = groups.iter().find(|group| group.name == name.group)?;
+    group.processes.iter().find(|spec| spec.name == name.process)?.socket.as_ref()
 }
 
 /// What is taken from the one that is held.
@@ -275,7 +288,11 @@ impl Hand<'_> {
             self.taken.insert(ours).then_some(ours)
         };
         let (stdin, stdout, stderr) = (end(0), end(1), end(2));
+        let shared = open.get(&0).filter(|descriptor| descriptor.what.starts_with("socket:"));
+        let shared = shared.and_then(|theirs| self.open.iter().find(|(_, ours)| ours.what == theirs.what));
+        let shared = shared.map(|(number, _)| self.frozen.share(*number)).transpose()?;
         Ok(Ends {
+            socket: shared.map(|socket| self.bundle.put(socket)),
             pidfd,
             stdin: self.take(stdin, true)?,
             stdout: self.take(stdout, false)?,
@@ -317,7 +334,7 @@ impl Hand<'_> {
             if !getsockopt(&socket, AcceptConn).unwrap_or(false) {
                 continue;
             }
-            if let Some(server) = servers.iter().find(|server| listens_for(&socket, server)) {
+            if let Some(server) = servers.iter().find(|server| Place::of_server(server).is_of(&socket)) {
                 found.insert(server.section.clone(), self.bundle.put(socket));
             }
         }
@@ -325,21 +342,44 @@ impl Hand<'_> {
     }
 }
 
-/// Supervisor binds a unix socket under another name, which ends with the pid that it had then.
-fn listens_for(socket: &OwnedFd, server: &ServerSpec) -> bool {
-    let Ok(socket) = socket.try_clone() else { return false };
-    match &server.address {
-        ServerAddress::Unix { path, .. } => {
-            let own = UnixListener::from(socket).local_addr();
-            let own = own.ok().and_then(|own| Some(own.as_pathname()?.to_str()?.to_owned()));
-            let bare = |own: &str| {
-                let (name, pid) = own.rsplit_once('.')?;
-                pid.bytes().all(|digit| digit.is_ascii_digit()).then(|| name.to_owned())
-            };
-            own.is_some_and(|own| is_same_file(Path::new(&bare(&own).unwrap_or(own)), path))
+/// Where a socket listens.
+enum Place<'a> {
+    Path(&'a Path),
+    Port(u16),
+}
+
+impl<'a> Place<'a> {
+    fn of_server(server: &'a ServerSpec) -> Self {
+        match &server.address {
+            ServerAddress::Unix { path, .. } => Self::Path(path),
+            ServerAddress::Inet { port, .. } => Self::Port(*port),
         }
-        ServerAddress::Inet { port, .. } => {
-            TcpListener::from(socket).local_addr().is_ok_and(|own| own.port() == *port)
+    }
+
+    fn of_programs(socket: &'a SocketSpec) -> Self {
+        match &socket.address {
+            SocketAddress::Unix { path, .. } => Self::Path(path),
+            SocketAddress::Tcp { port, .. } => Self::Port(*port),
+        }
+    }
+
+    /// Supervisor binds its own unix socket under another name, which ends with the pid that it had then.
+    fn is_of(&self, socket: &OwnedFd) -> bool {
+        let Ok(socket) = socket.try_clone() else { return false };
+        match self {
+            Self::Path(path) => {
+                let own = UnixListener::from(socket).local_addr();
+                let own = own.ok().and_then(|own| Some(own.as_pathname()?.to_str()?.to_owned()));
+                let bare = |own: &str| {
+                    let (name, pid) = own.rsplit_once('.')?;
+                    pid.bytes().all(|digit| digit.is_ascii_digit()).then(|| name.to_owned())
+                };
+                own.is_some_and(|own| {
+                    is_same_file(Path::new(&own), path)
+                        || bare(&own).is_some_and(|own| is_same_file(Path::new(&own), path))
+                })
+            }
+            Self::Port(port) => TcpListener::from(socket).local_addr().is_ok_and(|own| own.port() == *port),
         }
     }
 }

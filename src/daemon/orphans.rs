@@ -79,5 +79,6 @@ fn ends(roles: Vec<Role>, fds: Vec<OwnedFd>, bundle: &mut Bundle) -> Option<Ends
         stdin: take(Role::Stdin),
         stdout: take(Role::Stdout),
         stderr: take(Role::Stderr),
+        socket: None,
     })
 }

@@ -9,17 +9,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{ChildRecord, ChildrenRecord, Life, PlaceRecord, PlacesRecord};
+use super::record::{ChildRecord, ChildrenRecord, Life, PlaceRecord, PlacesRecord, SocketRecord};
 use crate::api::Level;
 use crate::api::Now;
 use crate::api::event::{Channel, Source};
-use crate::config::spec::{DaemonSpec, GroupSpec, LogSpec, ProcessSpec, ToJournal};
+use crate::config::spec::{
+    DaemonSpec, GroupSpec, LogSpec, ProcessSpec, SocketAddress, SocketSpec, ToJournal,
+};
 use crate::engine::{Adopted, Engine, Found, Input, Process};
 use crate::logs::capture::Capture;
 use crate::logs::plane::{ChannelId, ChannelRecord, ChannelSpec, FileRecord, PlaneRecord, Purpose};
 use crate::logs::sink::FileSink;
 use crate::system::cgroup::Tree;
 use crate::system::foreign::family;
+use crate::system::listen::file_at;
 use crate::system::reexec::Inheritance;
 
 /// How often those are looked for that a program has started, while it is moved.
@@ -45,6 +48,8 @@ pub struct Ends {
     pub stdout: Option<RawFd>,
     /// Its stderr.
     pub stderr: Option<RawFd>,
+    /// The listening socket that is its stdin, and that it shares with others.
+    pub socket: Option<RawFd>,
 }
 
 /// Descriptors, numbered as they came.
@@ -108,8 +113,13 @@ pub fn life(
         adoptees.iter().filter_map(|one| Some((one.adopted.name.clone(), one.ends?))).collect();
     let all = adoptees.into_iter().map(|adoptee| adoptee.adopted).collect();
     engine.handle(now, Input::Adopted(all));
-    let mut builder =
-        Builder { spec, bundle: &mut bundle, plane: PlaneRecord::default(), files: BTreeSet::new() };
+    let mut builder = Builder {
+        spec,
+        bundle: &mut bundle,
+        plane: PlaneRecord::default(),
+        files: BTreeSet::new(),
+        sockets: Vec::new(),
+    };
     let mut children = Vec::new();
     let mut places = PlacesRecord::default();
     for process in engine.processes() {
@@ -118,7 +128,7 @@ pub fn life(
             places.places.extend(tree.and_then(|tree| house(tree, process, pid)));
         }
     }
-    let plane = builder.plane;
+    let (plane, sockets) = (builder.plane, builder.sockets);
     let next_channel = plane.channels.len() as u64 + 1;
     let life = Life {
         engine,
@@ -128,7 +138,7 @@ pub fn life(
         takeover: None,
         last_ticket: 0,
         answers: BTreeMap::new(),
-        children: ChildrenRecord { next_channel, children, sockets: Vec::new(), places },
+        children: ChildrenRecord { next_channel, children, sockets, places },
         plane,
     };
     Ok((life, bundle.inherited()))
@@ -160,6 +170,7 @@ struct Builder<'a> {
     bundle: &'a mut Bundle,
     plane: PlaneRecord,
     files: BTreeSet<std::path::PathBuf>,
+    sockets: Vec<SocketRecord>,
 }
 
 impl Builder<'_> {
@@ -175,6 +186,9 @@ impl Builder<'_> {
                 let target = target.as_deref();
                 channels.push(self.channel(process, (pid, channel), fd, target, log)?);
             }
+        }
+        if let (Some(fd), Some(socket)) = (ends.socket, &spec.socket) {
+            self.socket(fd, socket);
         }
         // It became its program long ago, and has nothing to tell of that.
         let report = self.bundle.put(File::open("/dev/null")?.into());
@@ -193,6 +207,17 @@ impl Builder<'_> {
             ended: None,
             item: None,
         })
+    }
+
+    /// A socket is opened once, whoever shares it.
+    fn socket(&mut self, fd: RawFd, spec: &SocketSpec) {
+        if self.sockets.iter().all(|known| known.spec != *spec) {
+            let file = match &spec.address {
+                SocketAddress::Unix { path, .. } => file_at(path),
+                SocketAddress::Tcp { .. } => None,
+            };
+            self.sockets.push(SocketRecord { spec: spec.clone(), fd, file, item: None });
+        }
     }
 
     fn channel(

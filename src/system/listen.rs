@@ -46,6 +46,12 @@ impl Drop for ListeningSocket {
     }
 }
 
+/// A socket's file that is there.
+#[must_use]
+pub fn file_at(path: &Path) -> Option<SocketFile> {
+    Some((path.to_owned(), identity_of(path).ok()?))
+}
+
 fn identity_of(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }

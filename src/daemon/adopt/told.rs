@@ -178,12 +178,99 @@ fn compare(ours: &ProcessSpec, config: &Value, theirs: &Theirs<'_>) -> Vec<Strin
             LogTarget::File(path) => differ(key, runs.to_owned(), path.display().to_string()),
         }
     }
-    if ours.socket.is_some() {
-        found.push("it shares a socket with others (fcgi-program), which cannot be taken over".to_owned());
-    }
     let direct = |log: &LogSpec| log.journal == crate::config::spec::ToJournal::Stream;
     if direct(&ours.stdout) || direct(&ours.stderr) {
         found.push("the configuration says that it writes to the journal itself".to_owned());
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+    use crate::config::load;
+    use crate::system::machine::OsMachine;
+
+    const FILE: &str = "[program:web]\ncommand=/bin/web  -p 1\ndirectory=/\nstdout_logfile=/tmp/web\n\
+                        [program:idle]\ncommand=/bin/idle\n";
+
+    fn groups() -> Vec<GroupSpec> {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("supervisord.conf");
+        let head = "[supervisord]\nlogfile=%(here)s/log\npidfile=%(here)s/pid\n";
+        std::fs::write(&file, head.to_owned() + FILE).unwrap();
+        let machine = OsMachine::keeping(&file).unwrap();
+        load::load(&machine, &file, &load::Overrides::new()).unwrap().groups
+    }
+
+    fn structure(members: &[(&'static str, Value)]) -> Value {
+        Value::Struct(members.iter().map(|(name, value)| (Cow::Borrowed(*name), value.clone())).collect())
+    }
+
+    fn info(name: &str, state: &str, pid: i64) -> Value {
+        structure(&[
+            ("group", Value::string(name)),
+            ("name", Value::string(name)),
+            ("statename", Value::string(state)),
+            ("pid", Value::Int(pid)),
+            ("start", Value::Int(1000)),
+            ("stop", Value::Int(0)),
+            ("exitstatus", Value::Int(0)),
+            ("spawnerr", Value::string("")),
+            ("stdout_logfile", Value::string("/tmp/web")),
+            ("stderr_logfile", Value::string("/tmp/web-stderr---supervisor-x.log")),
+        ])
+    }
+
+    fn told(processes: Vec<Value>, command: &str, directory: &str) -> Told {
+        let config = structure(&[
+            ("group", Value::string("web")),
+            ("name", Value::string("web")),
+            ("command", Value::string(command)),
+            ("directory", Value::string(directory)),
+            ("uid", Value::string("none")),
+            ("redirect_stderr", Value::Bool(false)),
+        ]);
+        Told { pid: 7, version: "4.3.0".to_owned(), processes, configs: vec![config] }
+    }
+
+    #[test]
+    fn a_program_that_is_the_same_is_found_the_same() {
+        let groups = groups();
+        let alive = vec![info("web", "RUNNING", 8), info("idle", "STOPPED", 0)];
+        let same = told(alive.clone(), "/bin/web -p 1", "/");
+        assert_eq!(same.differences(&groups), Vec::<String>::new());
+        let other = told(alive, "/bin/web", "none");
+        let expected = [
+            "web: it runs with command=/bin/web, and the configuration says command=/bin/web -p 1",
+            "web: it runs with directory=none, and the configuration says directory=/",
+        ];
+        assert_eq!(other.differences(&groups), expected);
+        let stranger = told(vec![info("api", "RUNNING", 9), info("idle", "RUNNING", 10)], "", "");
+        let expected = ["api: it is not in the configuration", "idle: it does not tell what that is"];
+        assert_eq!(stranger.differences(&groups), expected);
+    }
+
+    #[test]
+    fn what_is_told_becomes_what_is_adopted() {
+        let now = Now { mono: Mono(500_000_000_000), wall: WallSecs(1100) };
+        let adopted = |state: &str, pid| Theirs::of(&info("web", state, pid)).unwrap().adopted(now);
+        let up = adopted("RUNNING", 8).unwrap();
+        assert_eq!(up.now, Found::Alive { pid: 8, up: true });
+        assert_eq!(up.started, Some((Mono(400_000_000_000), WallSecs(1000))), "a hundred seconds ago");
+        assert_eq!((up.ended, up.exitstatus, up.spawnerr), (None, None, None));
+        assert_eq!(up.stdout, Some("/tmp/web".into()));
+        for (state, found) in [
+            ("STOPPED", Found::Stopped),
+            ("EXITED", Found::Exited),
+            ("BACKOFF", Found::Failed),
+            ("FATAL", Found::Fatal),
+        ] {
+            assert_eq!(adopted(state, 0).unwrap().now, found);
+        }
+        assert_eq!(adopted("STOPPING", 8), None);
+        assert!(Theirs::of(&info("web", "DREAMING", 8)).is_none());
+    }
 }
