@@ -47,6 +47,7 @@ pub(super) const CHECKS: &[Check] = &[
     fault("TimeoutStopSec", stop_time),
     fault("control socket", open_socket),
     fault("cgroups", cgroup_v1),
+    fault("polkit", deaf_polkit),
     note("controllers", no_controllers),
     note("bus", bus),
 ];
@@ -239,6 +240,22 @@ fn no_controllers(facts: &Facts) -> Option<Finding> {
     )
 }
 
+/// It is there, and cannot be reached: everybody is refused, whatever the rules say.
+fn deaf_polkit(facts: &Facts) -> Option<Finding> {
+    let polkit = facts.polkit_unit.as_ref().filter(|_| facts.bus && facts.polkit)?;
+    let (what, help) = if polkit.get("LoadState") == "masked" {
+        ("is masked", "systemctl unmask polkit")
+    } else if polkit.get("ActiveState") == "failed" {
+        ("has failed", "see: systemctl status polkit")
+    } else {
+        return None;
+    };
+    finding(
+        format!("polkit.service {what}: over D-Bus only root and the daemon's own user may change anything"),
+        help,
+    )
+}
+
 fn bus(facts: &Facts) -> Option<Finding> {
     if !facts.systemd {
         return None;
@@ -355,6 +372,18 @@ mod tests {
             ("bus", with(|facts| facts.bus = false), "no system bus"),
             ("bus", with(|facts| facts.bus_policy = false), "no policy"),
             ("bus", with(|facts| facts.polkit = false), "no polkit"),
+            (
+                "polkit",
+                with(|facts| facts.polkit_unit = Some(Unit::parse("LoadState=masked\n"))),
+                "polkit.service is masked",
+            ),
+            (
+                "polkit",
+                with(|facts| {
+                    facts.polkit_unit = Some(Unit::parse("LoadState=loaded\nActiveState=failed\n"));
+                }),
+                "polkit.service has failed",
+            ),
         ];
         for (name, facts, words) in cases {
             let all = found(&facts);

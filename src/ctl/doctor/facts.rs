@@ -68,13 +68,16 @@ pub(super) struct Facts {
     pub(super) bus: bool,
     pub(super) bus_policy: bool,
     pub(super) polkit: bool,
+    /// polkit's own unit.
+    pub(super) polkit_unit: Option<Unit>,
 }
 
 impl Facts {
     /// What this machine shows, without asking the daemon.
     pub(super) fn of_this_machine(socket: Option<&Path>) -> Self {
         let systemd = Path::new("/run/systemd/system").exists();
-        let unit = if systemd { unit("supervisord.service") } else { None };
+        let known = |name| if systemd { unit(name) } else { None };
+        let unit = known("supervisord.service");
         let copied = Path::new("/etc/systemd/system/supervisor.service");
         let is_copied = fs::symlink_metadata(copied).is_ok_and(|found| found.is_file());
         let there = |path: &str| Path::new(path).exists();
@@ -89,6 +92,7 @@ impl Facts {
             bus: there("/run/dbus/system_bus_socket"),
             bus_policy: there("/usr/share/dbus-1/system.d/org.supervisord.Supervisor1.conf"),
             polkit: there("/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service"),
+            polkit_unit: known("polkit.service"),
             ..Self::default()
         }
     }
