@@ -39,6 +39,12 @@ fn old_clients_are_answered() {
 }
 
 #[test]
+#[ignore = "the client of the next one, in a process of its own"]
+fn a_client_that_asks() {
+    hostile::flood::ask();
+}
+
+#[test]
 #[ignore = "it takes minutes: `make hostile` runs it"]
 fn whatever_the_others_do_a_client_is_answered_and_memory_is_bounded() {
     hostile::flood::run();

@@ -1,8 +1,9 @@
 //! Everything at once that costs a server memory or time, while a well-behaved client asks for the state again and again.
 
 use std::fs;
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -29,42 +30,65 @@ const ENOUGH: usize = 300;
 /// After so long, there are few calls because they take long.
 const LONG: Duration = Duration::from_secs(20);
 
-/// A client who asks, and does not wait long between two questions.
+/// Where the client asks, for its process.
+const SOCKET: &str = "HOSTILE_SOCKET";
+
+/// A client who asks, and does not wait long between two questions; in a process of its own, as it is no part of the crowd.
 struct Asker {
-    over: Arc<AtomicBool>,
+    client: Child,
     asked: Arc<AtomicUsize>,
-    asks: JoinHandle<Vec<Duration>>,
+    took: JoinHandle<Vec<Duration>>,
 }
 
 impl Asker {
-    fn start(socket: PathBuf) -> Self {
-        let over = Arc::new(AtomicBool::new(false));
+    fn start(socket: &Path) -> Self {
+        let mut client = Command::new(std::env::current_exe().unwrap())
+            .args(["a_client_that_asks", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(SOCKET, socket)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(client.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut times =
+            lines.filter_map(|line| line.split("took ").nth(1)?.parse().map(Duration::from_micros).ok());
+        let first = times.next().expect("the client has asked once");
         let asked = Arc::new(AtomicUsize::new(0));
-        let (told, count) = (Arc::clone(&over), Arc::clone(&asked));
-        let asks = thread::spawn(move || {
-            let mut took = Vec::new();
-            while !told.load(Ordering::Relaxed) {
-                let began = Instant::now();
-                let state = rpc::call(&socket, "supervisor.getState", &json!([])).expect("an answer");
-                took.push(began.elapsed());
-                count.store(took.len(), Ordering::Relaxed);
-                assert_eq!(state.member("statename"), Some(&Value::string("RUNNING")));
-                thread::sleep(Duration::from_millis(2));
-            }
-            took
-        });
-        Self { over, asked, asks }
+        let count = Arc::clone(&asked);
+        let counted = times.inspect(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
+        let took = thread::spawn(move || std::iter::once(first).chain(counted).collect());
+        Self { client, asked, took }
     }
 
     fn has_enough(&self) -> bool {
         self.asked.load(Ordering::Relaxed) >= ENOUGH
     }
 
-    fn finish(self) -> Vec<Duration> {
-        self.over.store(true, Ordering::Relaxed);
-        let mut took = self.asks.join().unwrap();
+    fn finish(mut self) -> Vec<Duration> {
+        drop(self.client.stdin.take());
+        let mut took = self.took.join().unwrap();
+        assert!(self.client.wait().unwrap().success(), "the client was not answered");
         took.sort();
         took
+    }
+}
+
+/// Asks until there is nobody left who wants to know how long it took.
+#[allow(clippy::print_stdout, reason = "whoever has started us reads it")]
+pub fn ask() {
+    let Some(socket) = std::env::var_os(SOCKET) else { return };
+    let over = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&over);
+    thread::spawn(move || {
+        let _ = std::io::stdin().read(&mut [0]);
+        told.store(true, Ordering::Relaxed);
+    });
+    while !over.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        let state = rpc::call(Path::new(&socket), "supervisor.getState", &json!([])).expect("an answer");
+        println!("took {}", began.elapsed().as_micros());
+        assert_eq!(state.member("statename"), Some(&Value::string("RUNNING")));
+        thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -79,7 +103,7 @@ fn high_water(pid: i32) -> usize {
 #[track_caller]
 #[allow(clippy::print_stdout, reason = "`make hostile` shows it")]
 fn meanwhile<T>(daemon: &Daemon, what: &str, mut deed: impl FnMut() -> T) -> T {
-    let (asker, began) = (Asker::start(daemon.socket()), Instant::now());
+    let (asker, began) = (Asker::start(&daemon.socket()), Instant::now());
     let mut done = deed();
     let mut times = 1;
     while !asker.has_enough() && began.elapsed() < LONG {

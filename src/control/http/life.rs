@@ -17,6 +17,8 @@ use crate::api::Surface;
 const HEAD_PATIENCE: Duration = Duration::from_millis(100);
 /// How long a body may take to come, or an answer may wait to be read, when others wait for the place.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same for one of a crowd, which has most of the places and needs no more.
+const CROWD_PATIENCE: Duration = Duration::from_millis(10);
 /// Between two looks whether all is answered.
 const GLANCE: Duration = Duration::from_millis(5);
 
@@ -275,28 +277,32 @@ impl Connections {
         self.lives().retain(|known| known.id != life.id);
     }
 
-    /// Asks the connection that can best be spared to leave, the longest first: one that is idle, one that guesses
+    /// Asks the connection that can best be spared to leave: one of a crowd before any other, and then, the longest first, one that is idle, one that guesses
     /// passwords or waits for room, one that has sent no head, one that does not read its answer, one that does not send its
-    /// body. So those who only connect keep nobody out. A crowd from one place is given no time for its heads.
+    /// body. So those who only connect keep nobody out. A crowd from one place is given no time for its heads, and little for
+    /// its bodies and its answers: who comes from elsewhere should not have to wait for it.
     pub fn make_room(&self) {
         let now = Instant::now();
         let lives = self.lives();
         let crowd = crowd(&lives);
         let rank = |life: &Life| {
             let state = life.state();
-            let head_patience = if Some(life.from) == crowd { Duration::ZERO } else { HEAD_PATIENCE };
+            let (head_patience, patience) = match Some(life.from) == crowd {
+                true => (Duration::ZERO, CROWD_PATIENCE),
+                false => (HEAD_PATIENCE, PATIENCE),
+            };
             let waits = |since: Instant, patience| (now - since >= patience).then_some(since);
-            let stalled = || Some((3, waits(state.stalled?, PATIENCE)?));
+            let stalled = || Some((3, waits(state.stalled?, patience)?));
             match state.phase {
                 Phase::Idle(since) => Some((0, since)),
                 Phase::Waits(since) => Some((1, since)),
                 Phase::Head(since) => Some((2, waits(since, head_patience)?)),
-                Phase::Body(since) => Some((4, waits(since, PATIENCE)?)),
+                Phase::Body(since) => Some((4, waits(since, patience)?)),
                 Phase::Busy | Phase::Sending => stalled(),
                 Phase::Gone => None,
             }
         };
-        let ranked = lives.iter().filter_map(|life| Some((rank(life)?, life)));
+        let ranked = lives.iter().filter_map(|life| Some(((Some(life.from) != crowd, rank(life)?), life)));
         if let Some((_, life)) = ranked.min_by_key(|(rank, _)| *rank) {
             life.leave.notify_one();
         }
@@ -394,6 +400,34 @@ mod tests {
         many.iter().for_each(|life| connections.leave(life));
         connections.make_room();
         assert!(many[0].is_gone() && !leaves(&other));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_does_not_read_makes_room_soon() {
+        let connections = Connections::default();
+        let other = connections.enter(from(1));
+        let many = [(); 3].map(|()| connections.enter(from(2)));
+        let _answers = [&other, &many[0], &many[1], &many[2]].map(Life::busy);
+        let _body = many[1].reading();
+        [&other, &many[0]].into_iter().for_each(|life| _ = life.wrote(false));
+        connections.make_room();
+        assert!(many.iter().all(|life| !leaves(life)));
+        tokio::time::advance(CROWD_PATIENCE).await;
+        for life in &many[..2] {
+            connections.make_room();
+            assert!(leaves(life) && !leaves(&other));
+            connections.leave(life);
+        }
+        // One of them goes before somebody else who could be spared as well.
+        let _waits = (other.waits(), many[2].waits());
+        let third = connections.enter(from(2));
+        connections.make_room();
+        assert!(leaves(&many[2]) && !leaves(&other));
+        connections.leave(&third);
+        drop(_waits);
+        // Who is one of two is no crowd.
+        connections.make_room();
+        assert!(!leaves(&other) && !leaves(&many[2]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -53,8 +53,10 @@ const HEAD_LIMIT: usize = 16 * 1024;
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long the last answers may take when the server closes: nobody waits for clients that do not read theirs.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long to wait when there are no descriptors left, or no connection is idle.
+/// How long to wait when there are no descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two looks who can be spared.
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// A bound socket.
 #[derive(Debug)]
@@ -198,7 +200,7 @@ impl Door {
                 return Some(place);
             }
             self.site.rooms.known.make_room();
-            match timeout(PAUSE, Arc::clone(&self.places).acquire_owned()).await {
+            match timeout(GLANCE, Arc::clone(&self.places).acquire_owned()).await {
                 Ok(place) => return place.ok(),
                 Err(_) => continue,
             }

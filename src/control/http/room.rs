@@ -39,7 +39,7 @@ const DESKS: usize = 2;
 /// How long to wait for room.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait before others are asked to make way.
-const COURTESY: Duration = Duration::from_millis(100);
+const COURTESY: Duration = Duration::from_millis(20);
 /// What room is counted in.
 const UNIT: usize = 1 << 10;
 
