@@ -14,6 +14,7 @@ mod expand;
 mod http;
 mod ini;
 mod listener;
+mod record;
 mod request;
 
 /// Takes some input.
@@ -32,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("http", http::run),
     ("ini", ini::run),
     ("listener", listener::run),
+    ("record", record::run),
     ("request", request::run),
 ];
 

@@ -576,6 +576,56 @@ fn acting_before_recording_and_doing_without_the_gate_would_break() {
     }
 }
 
+/// What supervisord 5.0.0 wrote: form 1, as every later one must read it.
+const FORM_1: &[u8] = include_bytes!("../../../tests/snapshots/turns-1.bin");
+
+#[test]
+fn turns_of_form_1_are_read_for_ever() {
+    let replayed = frame::replay(FORM_1);
+    assert_eq!((replayed.length, replayed.turn), (FORM_1.len(), 2));
+    let engine = Engine::of_pieces(&replayed.pieces).unwrap();
+    let told: Vec<String> = engine
+        .processes()
+        .map(|process| format!("{} {} {:?}", process.name, process.state().name(), process.pid()))
+        .collect();
+    let expected = ["ears STARTING Some(101)", "web:web_0 RUNNING Some(102)", "web:web_1 STOPPED None"];
+    assert_eq!(told, expected);
+    assert_eq!(replayed.deeds, [Effect::ReopenLogs]);
+}
+
+/// Writes what the test above reads: `cargo test --lib -- --ignored turns_of_form_1`, when there is a new form, under a new name.
+#[test]
+#[ignore = "writes tests/snapshots/turns-1.bin"]
+fn write_turns_of_form_1() {
+    let now = Now { mono: Mono(5_000_000_000), wall: WallSecs(1_700_000_000) };
+    let web = |name: &str, startsecs| ProcessSpec { startsecs, ..program(name) };
+    let mut ears = group("ears", -1, vec![program("ears")]);
+    ears.kind = GroupKind::Listeners(PoolSpec { events: vec![EventKind::ProcessState], buffer_size: 10 });
+    let stopped = ProcessSpec { autostart: false, ..web("web_1", 1) };
+    let mut engine = Engine::new(vec![ears, group("web", 999, vec![web("web_0", 0), stopped])]);
+    let mut inputs = VecDeque::from([Input::Started]);
+    let mut pid = 100;
+    while let Some(input) = inputs.pop_front() {
+        engine.handle(now, input);
+        while let Some(effect) = engine.poll_effect() {
+            match effect {
+                Effect::PrepareLogs { id, .. } => {
+                    inputs.push_back(Input::LogsPrepared { id, stdout: None, stderr: None });
+                }
+                Effect::Spawn { id, .. } => {
+                    pid += 1;
+                    inputs.push_back(Input::Spawned { id, pid });
+                }
+                _ => {}
+            }
+        }
+    }
+    let first = frame::encode(1, &engine.take_everything(), &[]);
+    let second = frame::encode(2, &engine.take_changes(), &[&Effect::ReopenLogs]);
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/turns-1.bin");
+    std::fs::write(path, [first, second].concat()).unwrap();
+}
+
 #[test]
 fn a_frame_that_is_torn_is_none() {
     let frame = frame::encode(1, &[("a".to_owned(), Some(b"1".to_vec()))], &[]);
