@@ -10,6 +10,8 @@
 //! | death → successor | from just before kill(2) with SIGKILL to the successor's stamp; `startsecs=0`, `autorestart=true` |
 //! | start of 1,000 | from just before the daemon's fork to the last of 1,000 stamps, no logs |
 //! | memory with 100 | `Pss` and `Rss` of smaps_rollup, 100 programs with two log files each, all running |
+//! | respawns a second | 50 programs that end at once, `startsecs=0`, over three seconds; with the record: under a service manager that
+//! takes what it is told, so that everything is written down before it is done |
 //! | idle switches | context switches of all threads, voluntary and not, over five seconds, the same 100 programs |
 #![allow(
     clippy::unwrap_used,
@@ -32,13 +34,20 @@ use supervisord::system::clock;
 const PATIENCE: Duration = Duration::from_secs(60);
 const ROUNDS: usize = 3;
 const IDLE: Duration = Duration::from_secs(5);
+const STORM: Duration = Duration::from_secs(3);
+const STORMING: usize = 50;
 
 fn main() {
     let stamp = mono();
     let arguments: Vec<String> = std::env::args().collect();
-    match arguments.iter().position(|argument| argument == "--stamp") {
-        Some(at) => run_as_program(stamp, &arguments[at + 1]),
-        None => measure(),
+    let socket = |option: &str| {
+        let at = arguments.iter().position(|argument| argument == option)?;
+        arguments.get(at + 1)
+    };
+    match (socket("--stamp"), socket("--brief")) {
+        (Some(socket), _) => run_as_program(stamp, socket, true),
+        (_, Some(socket)) => run_as_program(stamp, socket, false),
+        (None, None) => measure(),
     }
 }
 
@@ -46,17 +55,21 @@ fn mono() -> u64 {
     clock::now().mono.0
 }
 
-fn run_as_program(stamp: u64, socket: &str) {
+fn run_as_program(stamp: u64, socket: &str, stay: bool) {
     let message = [stamp.to_ne_bytes(), u64::from(std::process::id()).to_ne_bytes()].concat();
     UnixDatagram::unbound().unwrap().send_to(&message, socket).unwrap();
-    loop {
-        std::thread::park();
+    if stay {
+        loop {
+            std::thread::park();
+        }
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Subject {
     Ours,
+    /// Ours, under a service manager: programs outlive it.
+    Kept,
     Theirs,
 }
 
@@ -64,7 +77,7 @@ impl Subject {
     fn program(self) -> PathBuf {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
         match self {
-            Self::Ours => env!("CARGO_BIN_EXE_supervisord").into(),
+            Self::Ours | Self::Kept => env!("CARGO_BIN_EXE_supervisord").into(),
             Self::Theirs => target.join("theirs/bin/supervisord"),
         }
     }
@@ -80,6 +93,10 @@ struct Daemon {
 
 impl Daemon {
     fn start(subject: Subject, numprocs: usize, options: &str) -> Self {
+        Self::with(subject, "--stamp", numprocs, options)
+    }
+
+    fn with(subject: Subject, program: &str, numprocs: usize, options: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().display();
         let socket = home.path().join("stamps");
@@ -90,14 +107,18 @@ impl Daemon {
             "[supervisord]\nnodaemon=true\nsilent=true\nminfds=16384\nlogfile={dir}/main.log\npidfile={dir}/pid\nchildlogdir={dir}\n\
              [unix_http_server]\nfile={dir}/sock\n\
              [rpcinterface:supervisor]\nsupervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface\n\
-             [program:p]\ncommand={} --stamp {}\nnumprocs={numprocs}\nprocess_name=%(process_num)05d\nautorestart=true\n{options}\n",
+             [program:p]\ncommand={} {program} {}\nnumprocs={numprocs}\nprocess_name=%(process_num)05d\nautorestart=true\n{options}\n",
             own.display(),
             socket.display()
         );
         let file = home.path().join("supervisord.conf");
         fs::write(&file, config).unwrap();
+        let mut command = Command::new(subject.program());
+        if subject == Subject::Kept {
+            command.env("NOTIFY_SOCKET", service_manager(home.path()));
+        }
         let started = mono();
-        let process = Command::new(subject.program())
+        let process = command
             .arg("-c")
             .arg(file)
             .stdin(Stdio::null())
@@ -147,6 +168,31 @@ impl Drop for Daemon {
         kill(Pid::from_raw(i32::try_from(self.process.id()).unwrap()), Signal::SIGTERM).unwrap();
         self.process.wait().unwrap();
     }
+}
+
+/// Takes whatever it is told, and lets go of what comes with it, as a barrier wants it. Ends with its directory's test.
+fn service_manager(home: &Path) -> PathBuf {
+    let path = home.join("notify");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        let mut message = [0; 4096];
+        while socket.recv(&mut message).is_ok() {}
+    });
+    path
+}
+
+/// Respawns a second.
+fn storm(subject: Subject) -> f64 {
+    let options = "startsecs=0\nstdout_logfile=NONE\nstderr_logfile=NONE";
+    let daemon = Daemon::with(subject, "--brief", STORMING, options);
+    daemon.last_of(STORMING);
+    let begun = mono();
+    let mut count = 0.0;
+    let end = begun + u64::try_from(STORM.as_nanos()).unwrap();
+    while daemon.stamp().0 < end {
+        count += 1.0;
+    }
+    count / STORM.as_secs_f64()
 }
 
 /// Milliseconds from a death to the successor's stamp.
@@ -221,9 +267,29 @@ fn measure() {
         let column = |of: &[[f64; 3]]| median(of.iter().map(|figures| figures[at]).collect());
         row(&mut table, figure, unit, column(&ours), column(&theirs));
     }
+    table.push_str(&record());
     print!("{table}");
     let page = format!("{}\n{table}\n{}\n", PREFACE, machine());
     fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md"), page).unwrap();
+}
+
+/// What it costs that programs outlive the daemon.
+fn record() -> String {
+    let mut table =
+        "\n| the cost of the record, median | without | with | with / without |\n|---|---:|---:|---:|\n"
+            .to_owned();
+    let mut compare = |figure: &str, unit: &str, measure: &dyn Fn(Subject) -> f64| {
+        let figures = (0..2 * ROUNDS + 1).map(|_| (measure(Subject::Ours), measure(Subject::Kept)));
+        let (without, with): (Vec<f64>, Vec<f64>) = figures.unzip();
+        let (without, with) = (median(without), median(with));
+        writeln!(table, "| {figure} | {without:.2} {unit} | {with:.2} {unit} | {:.2} |", with / without)
+            .unwrap();
+    };
+    let death = "death (SIGKILL) → successor's first instruction";
+    compare(death, "ms", &|subject| median(respawns(subject, 200)));
+    compare("50 programs that end at once: respawns", "/s", &storm);
+    compare("exec of the daemon → last of 1,000 programs runs", "ms", &start_of_thousand);
+    table
 }
 
 const PREFACE: &str = "# Speed and size\n\n`make bench` measures both daemons in turn, in one run, and keeps its table here. Machines differ: the \
