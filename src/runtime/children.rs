@@ -1,7 +1,7 @@
 //! The children themselves: their descriptors, from the fork until the last of their output was taken.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::api::event::{Channel, Source};
-use crate::api::{Fault, FaultCode, Level, Mono, Notice, ProcessName, Signal, WaitStatus};
+use crate::api::{Level, Mono, Notice, ProcessName, Signal, WaitStatus};
 use crate::config::check::Trouble;
 use crate::config::spec::{LogSpec, ProcessSpec, ToJournal};
 use crate::engine::{Evidence, Input, ProcessId};
@@ -34,6 +34,7 @@ use keeping::ChildPiece;
 
 mod keeping;
 mod rest;
+mod stdin;
 
 /// Bytes that may wait for a child to read its stdin.
 const STDIN_LIMIT: usize = 1 << 20;
@@ -357,58 +358,6 @@ impl Children {
     /// When an end must be told, drained or not.
     pub(super) fn deadline(&self) -> Option<Mono> {
         self.children.values().filter_map(|child| child.ended.as_ref().map(|ended| ended.told_by)).min()
-    }
-
-    /// Writes to a stdin; what the pipe does not take waits, up to a limit.
-    pub(super) fn send_stdin(&mut self, poll: &Epoll, id: ProcessId, data: &[u8]) -> Result<(), Fault> {
-        let Some(child) = self.children.get_mut(&id) else { return Err(Fault::bare(FaultCode::NotRunning)) };
-        let closed = Fault::new(FaultCode::NoFile, child.name.to_string());
-        if child.stdin.is_none() {
-            return Err(closed);
-        }
-        // An event is written whole or not at all, and a listener gets the next one when it has answered the last.
-        if !child.unsent.is_empty() && child.unsent.len() + data.len() > STDIN_LIMIT {
-            let text = format!("stdin is full: {} bytes wait to be read", child.unsent.len());
-            return Err(Fault::new(FaultCode::Failed, text));
-        }
-        self.changed.insert(id);
-        let was_empty = child.unsent.is_empty();
-        child.unsent.extend_from_slice(data);
-        if was_empty
-            && let Some(stdin) = &child.stdin
-            && poll.add(stdin, id.0 | STDIN, Interest::WRITE).is_err()
-        {
-            child.unsent.clear();
-            return Err(Fault::new(FaultCode::Failed, "stdin cannot be watched"));
-        }
-        self.flush_stdin(poll, id);
-        // Nobody reads it any more.
-        if self.children.get(&id).is_some_and(|child| child.stdin.is_none()) { Err(closed) } else { Ok(()) }
-    }
-
-    fn flush_stdin(&mut self, poll: &Epoll, id: ProcessId) {
-        let Some(child) = self.children.get_mut(&id) else { return };
-        let Some(stdin) = child.stdin.take() else { return };
-        self.changed.insert(id);
-        let mut file = std::fs::File::from(stdin);
-        let wrote = file.write(&child.unsent);
-        let stdin = OwnedFd::from(file);
-        match wrote {
-            Ok(count) => {
-                child.unsent.drain(..count);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(_) => {
-                // Nobody will ever read it.
-                let _ = poll.remove(&stdin);
-                child.unsent.clear();
-                return;
-            }
-        }
-        if child.unsent.is_empty() {
-            let _ = poll.remove(&stdin);
-        }
-        child.stdin = Some(stdin);
     }
 
     /// Reaps those that are ours by adoption only.
