@@ -163,11 +163,9 @@ fn start(
                 return Ok(ExitCode::FAILURE);
             }
         }
-    }
-    if let Some(path) = given {
+    } else if let Some(path) = given {
         rlimit::raise_files();
-        // Who has them gives them to the next one that comes.
-        footing.adoption = Some(adopt::service::receive(&path)?);
+        footing.adoption = adopt::service::receive(&path)?;
     }
     lives(program, args, &invocation, footing, None)
 }

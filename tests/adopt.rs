@@ -124,6 +124,29 @@ fn what_supervisor_runs_goes_on_without_a_restart_and_without_a_lost_line() {
     assert!(!theirs.socket().exists());
 }
 
+/// A daemon that has left the terminal.
+struct Detached(Pid);
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        let _ = kill(self.0, Signal::SIGTERM);
+        eventually("it ends", || so(kill(self.0, None).is_err(), String::new()));
+    }
+}
+
+#[test]
+fn in_the_background_it_says_what_it_has_taken_over() {
+    let mut theirs = start("[program:puppet]\ncommand=%(here)s/puppet\n");
+    let puppet = theirs.pid_of("puppet");
+    let args = ["-c", "supervisord.conf", "--takeover"];
+    let outcome = theirs.home.run(theirs.home.command(Subject::Ours, "supervisord", &args));
+    let ours = Detached(Pid::from_raw(theirs.home.read("pid").trim().parse().unwrap()));
+    outcome.says(0, "1 program taken over from supervisord 4.3.0 (pid <N>)\n");
+    theirs.await_end();
+    assert_eq!(theirs.must("getPID", json!([])), Value::Int(ours.0.as_raw().into()));
+    assert_eq!(theirs.pid_of("puppet"), puppet);
+}
+
 #[test]
 fn what_ends_badly_is_restarted_as_before() {
     let mut theirs = start(PROGRAMS);

@@ -26,6 +26,7 @@ use crate::system::cgroup::Tree;
 use crate::system::clock;
 use crate::system::errno::io_errno_words;
 use crate::system::foreign::{Descriptor, Frozen, descriptors};
+use crate::system::mask;
 
 use super::Invocation;
 use super::takeover::Left;
@@ -108,6 +109,10 @@ impl Adoption {
         let left = adopt::life(clock::now(), groups, (spec, tree), findings.adoptees, bundle);
         let (life, inheritance) = left.map_err(|error| format!("can't go on with its programs: {error}"))?;
         giver.seal()?;
+        if !spec.nodaemon {
+            // Whoever waits at the terminal.
+            super::say(&mut io::stdout(), &summary);
+        }
         log.line(Level::Info, summary);
         Ok(Left { life, clients: Vec::new(), inheritance, kept: None })
     }
@@ -134,6 +139,8 @@ pub(super) enum Begun {
 
 /// Takes over, or says why not.
 pub(super) fn begin(invocation: &Invocation, loaded: &Loaded) -> Result<Begun, String> {
+    // Nobody is to end us while the other one is held.
+    mask::block();
     let unchanged = |why: String| format!("not taken over, everything goes on as it was: {why}");
     let (mut client, pid) = look(invocation, &loaded.groups).map_err(unchanged)?;
     let mut take = || take(&mut client, &loaded.groups, &loaded.daemon.servers);

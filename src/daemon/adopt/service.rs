@@ -81,7 +81,8 @@ impl Service {
 /// The service behaves otherwise for a moment.
 struct Meanwhile {
     directory: PathBuf,
-    drop_in: PathBuf,
+    /// What says so; none in a test.
+    drop_in: Option<PathBuf>,
     listener: UnixListener,
 }
 
@@ -97,7 +98,7 @@ impl Meanwhile {
         let listener = UnixListener::bind(&socket).map_err(failed(&socket))?;
         let units = Path::new("/run/systemd/system").join(format!("{}.d", service.name));
         let drop_in = units.join("zz-takeover.conf");
-        let meanwhile = Self { directory, drop_in, listener };
+        let meanwhile = Self { directory, drop_in: Some(drop_in.clone()), listener };
         fs::create_dir_all(&units).map_err(failed(&units))?;
         // Its end harms nobody, and is followed at once by another start, which finds us.
         let text = format!(
@@ -106,7 +107,7 @@ impl Meanwhile {
             std::process::id(),
             socket.display()
         );
-        fs::write(&meanwhile.drop_in, text).map_err(failed(&meanwhile.drop_in))?;
+        fs::write(&drop_in, text).map_err(failed(&drop_in))?;
         systemctl(&["daemon-reload"])?;
         Ok(meanwhile)
     }
@@ -146,8 +147,9 @@ fn give_to(mut stream: UnixStream, text: &[u8], bundle: &Bundle) -> io::Result<(
 
 impl Drop for Meanwhile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.drop_in);
-        let _ = self.drop_in.parent().map(fs::remove_dir);
+        let Some(drop_in) = &self.drop_in else { return };
+        let _ = fs::remove_file(drop_in);
+        let _ = drop_in.parent().map(fs::remove_dir);
         let _ = systemctl(&["daemon-reload"]);
         let _ = fs::remove_dir_all(&self.directory);
     }
@@ -192,17 +194,67 @@ fn end(adoptees: &[Adoptee], bundle: &Bundle) {
     }
 }
 
-/// Takes what the helper has for us.
-pub(in crate::daemon) fn receive(path: &str) -> Result<Adoption, String> {
+/// Takes what the helper has for us; `None`: it is gone, and what it had with it.
+///
+/// # Errors
+/// When not everything arrives: the helper has it still, for the next of us that comes.
+pub(in crate::daemon) fn receive(path: &str) -> Result<Option<Adoption>, String> {
     let failed = |error: io::Error| format!("can't take over what {path} has: {}", io_errno_words(&error));
-    let stream = UnixStream::connect(path).map_err(failed)?;
+    let stream = match UnixStream::connect(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            return Ok(None);
+        }
+        connected => connected.map_err(failed)?,
+    };
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
     let (text, descriptors) = handover::receive(&stream).map_err(failed)?;
     let findings: Findings = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    Ok(Adoption { findings, bundle: Bundle::of(descriptors), giver: Giver::Helper(stream) })
+    Ok(Some(Adoption { findings, bundle: Bundle::of(descriptors), giver: Giver::Helper(stream) }))
 }
 
 /// Tells the helper that we have everything.
 pub(super) fn acknowledge(mut stream: UnixStream) -> io::Result<()> {
     stream.write_all(MINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::system::reexec::{in_memory, read_whole};
+
+    fn findings() -> Findings {
+        Findings { pid: 7, version: "4.2.5".to_owned(), adoptees: Vec::new(), sockets: BTreeMap::new() }
+    }
+
+    #[test]
+    fn what_one_does_not_take_the_next_one_gets() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let meanwhile = Meanwhile { listener, directory: PathBuf::new(), drop_in: None };
+        let mut bundle = Bundle::default();
+        bundle.put(in_memory(b"a pipe").unwrap());
+        let text = serde_json::to_vec(&findings()).unwrap();
+        let socket = path.to_str().unwrap().to_owned();
+        let daemons = std::thread::spawn(move || {
+            drop(receive(&socket).unwrap());
+            let adoption = receive(&socket).unwrap().unwrap();
+            let Giver::Helper(stream) = adoption.giver else { panic!("nobody gave it") };
+            acknowledge(stream).unwrap();
+            (adoption.findings, read_whole(adoption.bundle.get(0).unwrap()).unwrap())
+        });
+        meanwhile.give(&text, &bundle).unwrap();
+        assert_eq!(daemons.join().unwrap(), (findings(), b"a pipe".to_vec()));
+    }
+
+    #[test]
+    fn where_the_helper_is_gone_the_daemon_starts_all_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        assert!(receive(path.to_str().unwrap()).unwrap().is_none());
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(receive(path.to_str().unwrap()).unwrap().is_none());
+    }
 }
