@@ -19,7 +19,7 @@ for n in $(seq "$times"); do
 done
 "#;
 
-/// Starts, stops, restarts and updates, for as long as it is let.
+/// Starts, stops, restarts, updates and has the daemon taken over, for as long as it is let.
 const BUSYBODY: &str = r#"
 while [ ! -e /run/enough ]; do
   supervisorctl restart toy:toy_0 || true
@@ -27,6 +27,7 @@ while [ ! -e /run/enough ]; do
   supervisorctl start toy:toy_1 || true
   sed -i "s/[0-9]*$/$((RANDOM % 1000 + 1000))/" /etc/supervisor/conf.d/edited.conf
   supervisorctl update || true
+  supervisorctl reexec || true
 done >/run/busybody 2>&1
 "#;
 

@@ -79,6 +79,7 @@ impl Engine {
 
     /// A process ended at its gate: the daemon had died before it was let through. It counts as no start that failed.
     pub(super) fn unborn(&mut self, now: Now, id: ProcessId) {
+        self.take_back(id);
         match self.processes.get(&id).map(|process| &process.phase) {
             Some(Phase::Starting { .. }) => self.launch(id),
             Some(Phase::Running { pid }) => {
@@ -87,6 +88,5 @@ impl Engine {
             }
             _ => self.exited(now, id, WaitStatus::Lost, Evidence::default()),
         }
-        self.take_back(id);
     }
 }

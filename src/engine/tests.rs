@@ -9,6 +9,7 @@ use crate::config::limits::Limits;
 use crate::config::spec::{AutoRestart, GroupKind, Leftovers, LogSpec, LogTarget, ProcessSpec, ToJournal};
 
 mod adopt;
+mod coldplug;
 
 pub(crate) fn program(name: &str) -> ProcessSpec {
     let log = LogSpec {

@@ -160,6 +160,8 @@ impl Engine {
         let Some(process) = self.processes.get_mut(&id) else { return };
         let Some(pid) = process.pid() else { return };
         process.ended = Some(now.wall);
+        // Before it may be started again, and has been told nothing.
+        self.take_back(id);
         if evidence.leftovers {
             self.clear_up(now, id, status);
         }
@@ -185,7 +187,6 @@ impl Engine {
             }
             _ => self.ended_by_itself(now, id, pid, status, evidence),
         }
-        self.take_back(id);
     }
 
     fn wait_until_empty(&mut self, id: ProcessId, pid: i32, status: WaitStatus) {
