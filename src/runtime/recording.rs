@@ -26,7 +26,10 @@ impl Driver {
     /// Writes down what a turn has changed and what it does.
     pub(super) fn write_down(&mut self, effects: &[Effect]) {
         let deeds: Vec<&Effect> = effects.iter().filter(|effect| effect.is_bequeathed()).collect();
-        let Some(log) = &mut self.record else { return self.engine.forget_changes() };
+        let Some(log) = &mut self.record else {
+            self.children.forget_changes();
+            return self.engine.forget_changes();
+        };
         if log.is_long() {
             return self.rewrite(&deeds);
         }

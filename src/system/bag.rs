@@ -1,16 +1,20 @@
 //! A bag of descriptors: they are in flight in the queue of a socket pair, where they live for as long as anybody holds its two
 //! ends. So a thousand of them cost whoever keeps the bag but two.
 
+#![allow(unsafe_code)]
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+
+use super::rlimit;
 
 /// Descriptors in one item.
 pub const ITEM: usize = 64;
@@ -18,6 +22,8 @@ pub const ITEM: usize = 64;
 const LABEL: usize = 16 * 1024;
 /// Bytes that may be in flight, as far as we may ask for them.
 const ROOM: usize = 64 << 20;
+/// Bytes that no new item may take: they are for looking into the bag, and for tidying it, which put a mark and an item in twice.
+const RESERVE: usize = 64 << 10;
 /// Where an item begins: its number.
 const NUMBER: usize = size_of::<u64>();
 /// The number of what is no item.
@@ -61,7 +67,8 @@ impl Bag {
         Ok(Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0 })
     }
 
-    /// A bag that somebody has kept, and what is in it. It is all still in there.
+    /// A bag that somebody has kept, and what is in it. It is all still in there. Whoever looks has all of it open at once: a
+    /// limit of open files must not stand in the way.
     ///
     /// # Errors
     /// Those of sendmsg(2) and recvmsg(2): `ENOTSOCK` when it is no bag.
@@ -69,6 +76,7 @@ impl Bag {
         let mut bag = Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0 };
         let mut items: BTreeMap<u64, Item> = BTreeMap::new();
         let mut own = [0; 16];
+        rlimit::raise_files();
         rustix::rand::getrandom(&mut own, rustix::rand::GetRandomFlags::empty())?;
         bag.send(MARK, &own, &[])?;
         while let Some(item) = bag.receive(RecvFlags::PEEK)? {
@@ -104,6 +112,9 @@ impl Bag {
     pub fn put(&mut self, label: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<u64> {
         if label.len() > LABEL || fds.len() > ITEM {
             return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
+        }
+        if self.room()? < RESERVE {
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
         }
         let number = self.last + 1;
         self.send(number, label, fds)?;
@@ -146,6 +157,17 @@ impl Bag {
         Ok(())
     }
 
+    /// Bytes that still go in.
+    fn room(&self) -> io::Result<usize> {
+        let all = getsockopt(&self.into, sockopt::SndBuf)?;
+        let mut taken: libc::c_int = 0;
+        // SAFETY: a live descriptor, and an int to write to for the length of the call.
+        if unsafe { libc::ioctl(self.into.as_raw_fd(), libc::TIOCOUTQ, &raw mut taken) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(all.saturating_sub(usize::try_from(taken).unwrap_or(0)))
+    }
+
     fn send(&self, number: u64, label: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let number = number.to_le_bytes();
         let mut space = [MaybeUninit::uninit(); SPACE];
@@ -167,15 +189,19 @@ impl Bag {
         let mut bytes = vec![0; NUMBER + LABEL];
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let length = loop {
+        let received = loop {
             let mut parts = [IoSliceMut::new(&mut bytes)];
             match recvmsg(&self.out, &mut parts, &mut control, how | RecvFlags::CMSG_CLOEXEC) {
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => return Ok(None),
-                received => break received?.bytes,
+                received => break received?,
             }
         };
-        let Some((number, label)) = bytes[..length].split_first_chunk::<NUMBER>() else {
+        if received.flags.contains(ReturnFlags::CTRUNC) {
+            // Descriptors are missing: it must not be put in again like that.
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        let Some((number, label)) = bytes[..received.bytes].split_first_chunk::<NUMBER>() else {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let rights = control.drain().filter_map(|message| match message {
@@ -285,6 +311,31 @@ mod tests {
         assert!(Bag::open(file(""), file("")).is_err());
         let mut bag = Bag::new().unwrap();
         assert_eq!(bag.put(&[0; 20_000], &[]).unwrap_err().raw_os_error(), Some(libc::EMSGSIZE));
+    }
+
+    #[test]
+    fn a_full_bag_can_be_looked_into_and_tidied() {
+        let mut bag = Bag::new().unwrap();
+        // As whoever is not root gets it.
+        setsockopt(&bag.into, sockopt::SndBuf, &100_000).unwrap();
+        let fd = file("x");
+        let full = loop {
+            if let Err(error) = bag.put(&[b'x'; 300], &[fd.as_fd(); 5]) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+        let (count, last) = (bag.queue.len(), bag.last);
+        assert!(count > 10, "{count}");
+        let (into, out) = kept(&bag);
+        drop(bag);
+        let (mut bag, items) = Bag::open(into, out).unwrap();
+        assert_eq!(items.len(), count);
+        bag.discard(last);
+        bag.tidy(count);
+        assert!(!bag.is_untidy(), "those before it do not keep it in");
+        assert_eq!(bag.queue.len(), count - 1);
+        bag.put(&[b'x'; 300], &[fd.as_fd(); 5]).unwrap();
     }
 
     #[test]

@@ -139,6 +139,11 @@ impl Children {
         changes
     }
 
+    /// Nobody writes down what has changed so far.
+    pub(in crate::runtime) fn forget_changes(&mut self) {
+        self.changed.clear();
+    }
+
     /// All pieces that there are.
     pub(in crate::runtime) fn take_everything(&mut self) -> Vec<Change> {
         self.changed.clear();
