@@ -81,7 +81,7 @@ pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, S
         return Err("the state of the supervisord before us is of another start of the machine".to_owned());
     }
     let mut inheritance = Inheritance::take(record.descriptors());
-    let Record { ground, life, clients, writer, kept, .. } = record;
+    let Record { ground, mut life, clients, writer, kept, .. } = record;
     let invocation = invocation(&ground);
     let listeners = listeners(&ground, &mut inheritance)?;
     let tree = ground.cgroups.map(Tree::at).ok_or(NoTree::Unusable("there were none before".to_owned()));
@@ -95,10 +95,13 @@ pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, S
     log.line(Level::Info, text);
     let kept = kept.map(|kept| Kept::resume(&kept, &mut inheritance)).transpose();
     let kept = kept.unwrap_or_else(|why| {
-        log.line(Level::Warn, format!("programs do not outlive a crash of supervisord any more: {why}"));
+        log.line(Level::Warn, format!("what was kept for a crash of supervisord is begun anew: {why}"));
         Kept::end();
         None
     });
+    if kept.is_none() {
+        life.is_kept_nowhere();
+    }
     let house = House {
         groups: Vec::new(),
         found: ground.findings,

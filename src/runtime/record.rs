@@ -106,6 +106,15 @@ pub struct Life {
     pub plane: PlaneRecord,
 }
 
+impl Life {
+    /// What it had in a bag is in none any more.
+    pub fn is_kept_nowhere(&mut self) {
+        let ChildrenRecord { children, sockets, .. } = &mut self.children;
+        children.iter_mut().for_each(|child| child.item = None);
+        sockets.iter_mut().for_each(|socket| socket.item = None);
+    }
+}
+
 /// The children, and what belongs to them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChildrenRecord {

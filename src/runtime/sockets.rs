@@ -50,6 +50,14 @@ impl Sockets {
         self.open[spec].fd.try_clone().map_err(problem)
     }
 
+    /// Puts those into the bag that whoever was before us had in none.
+    pub(super) fn put_inherited(record: &mut [SocketRecord], bag: &mut Bag, inheritance: &Inheritance) {
+        for socket in record.iter_mut().filter(|socket| socket.item.is_none()) {
+            let fd = inheritance.get(socket.fd);
+            socket.item = fd.and_then(|fd| kept::put(bag, &Label::Socket, &[fd]).ok());
+        }
+    }
+
     /// What another binary has to know of them.
     pub(super) fn record(&self) -> Vec<SocketRecord> {
         let one = |(spec, socket): (&SocketSpec, &ListeningSocket)| SocketRecord {
@@ -92,5 +100,29 @@ impl Sockets {
     /// What the main log is to be told.
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.said)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_of_another_supervisor_is_kept_from_now_on() {
+        let address = SocketAddress::Tcp { host: "127.0.0.1".to_owned(), port: 0 };
+        let spec = SocketSpec { address, backlog: None };
+        let fd = open(&spec).unwrap().fd.try_clone().unwrap();
+        let mut bag = Bag::new().unwrap();
+        let mut record = [SocketRecord { spec, fd: 7, file: None, item: None }];
+        let inheritance = Inheritance::from_parts([(7, fd)]);
+        for _ in 0..2 {
+            Sockets::put_inherited(&mut record, &mut bag, &inheritance);
+            assert_eq!(record[0].item, Some(1), "once");
+        }
+        let [into, out] = bag.ends().map(|end| end.try_clone_to_owned().unwrap());
+        let (_, items) = Bag::open(into, out).unwrap();
+        let [item] = &items[..] else { panic!("{items:?}") };
+        assert_eq!((item.number, item.fds.len()), (1, 1));
+        assert_eq!(serde_json::from_slice::<Label>(&item.label).unwrap(), Label::Socket);
     }
 }

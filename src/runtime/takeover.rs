@@ -190,6 +190,7 @@ impl Driver {
         while let Ok(Some(signal)) = timeout(LULL, signals.next()).await {
             self.signalled(signal);
         }
+        self.children.tidy_wholly();
         let problem = self.jump(paused.record.clone(), &clients);
         mask::unblock();
         drop(paused);

@@ -13,6 +13,7 @@ use crate::engine::{Change, Engine, Evidence, Input, Process, ProcessId};
 use crate::logs::plane::PlaneRecord;
 use crate::runtime::kept::{self, CHILD, Label, Role, SOCKETS, Treasure};
 use crate::runtime::record::{ChildRecord, ChildrenRecord, SocketRecord};
+use crate::runtime::sockets::Sockets;
 use crate::system::bag::Bag;
 use crate::system::clock;
 use crate::system::epoll::Epoll;
@@ -82,6 +83,7 @@ impl Children {
         inheritance: &Inheritance,
     ) {
         let Some(bag) = &mut self.bag else { return };
+        Sockets::put_inherited(&mut children.sockets, bag, inheritance);
         for child in children.children.iter_mut().filter(|child| child.item.is_none()) {
             let streams = plane.channels.iter().filter(|channel| child.channels.contains(&channel.id));
             let streams = streams.map(|channel| match channel.spec.source.channel {
@@ -123,6 +125,13 @@ impl Children {
     pub(in crate::runtime) fn tidy(&mut self, at_leisure: bool) {
         if let Some(bag) = &mut self.bag {
             bag.tidy(if at_leisure { AT_LEISURE } else { IN_PASSING });
+        }
+    }
+
+    /// Lets all of it go: another binary does not know of it.
+    pub(in crate::runtime) fn tidy_wholly(&mut self) {
+        if let Some(bag) = &mut self.bag {
+            bag.tidy(usize::MAX);
         }
     }
 
