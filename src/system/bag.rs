@@ -149,7 +149,15 @@ impl Bag {
         if !self.gone.remove(&number)
             && let Some(item) = self.receive(RecvFlags::PEEK)?
         {
-            self.send(number, &item.label, &borrowed(&item.fds))?;
+            let fds = borrowed(&item.fds);
+            if self.send(number, &item.label, &fds).is_err() {
+                // It does not hold it twice: for a moment we alone have it.
+                self.queue.pop_front();
+                self.receive(RecvFlags::empty())?;
+                self.send(number, &item.label, &fds)?;
+                self.queue.push_back(number);
+                return Ok(());
+            }
             self.queue.push_back(number);
         }
         self.queue.pop_front();
@@ -336,6 +344,27 @@ mod tests {
         assert!(!bag.is_untidy(), "those before it do not keep it in");
         assert_eq!(bag.queue.len(), count - 1);
         bag.put(&[b'x'; 300], &[fd.as_fd(); 5]).unwrap();
+    }
+
+    #[test]
+    fn what_nobody_wants_leaves_a_bag_that_holds_nothing_more() {
+        let mut bag = Bag::new().unwrap();
+        setsockopt(&bag.into, sockopt::SndBuf, &20_000).unwrap();
+        let fd = file("x");
+        while bag.send(bag.last + 1, b"label", &[fd.as_fd()]).is_ok() {
+            bag.last += 1;
+            bag.queue.push_back(bag.last);
+        }
+        let last = bag.last;
+        bag.discard(last);
+        bag.tidy(usize::MAX);
+        assert!(!bag.is_untidy());
+        assert_eq!(bag.queue, (1..last).collect::<VecDeque<_>>());
+        setsockopt(&bag.into, sockopt::SndBuf, &40_000).unwrap();
+        let (into, out) = kept(&bag);
+        let (_, items) = Bag::open(into, out).unwrap();
+        assert_eq!(items.iter().map(|item| item.number).collect::<Vec<_>>(), (1..last).collect::<Vec<_>>());
+        assert!(items.iter().all(|item| item.fds.len() == 1));
     }
 
     #[test]

@@ -179,13 +179,20 @@ impl Log {
     /// `ENOMEM`: what was written before counts.
     pub fn rewrite(&mut self, everything: Vec<Change>, deeds: &[&Effect]) -> io::Result<()> {
         // A page of its own, so that all before it can be given back.
-        let begin = (self.end + TURNS).next_multiple_of(TURNS);
+        let behind = (self.end + TURNS).next_multiple_of(TURNS);
         let frame = frame::encode(self.turn + 1, &everything, deeds);
+        // In front of what counts, where there is room: the file must not grow for ever.
+        let fits_in_front = TURNS + frame.len() as u64 <= self.begin;
+        let begin = if fits_in_front { TURNS } else { behind };
         self.memory.write_at(&frame, begin)?;
         self.generation += 1;
         let slot = BEGINNINGS[usize::from(self.generation.is_multiple_of(2))];
         self.memory.write_at(&beginning(self.generation, begin), slot)?;
-        self.memory.punch(TURNS, begin);
+        if fits_in_front {
+            self.memory.punch(self.begin, behind);
+        } else {
+            self.memory.punch(TURNS, begin);
+        }
         self.begin = begin;
         self.end = begin + frame.len() as u64;
         self.whole = self.end;

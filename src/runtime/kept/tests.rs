@@ -627,6 +627,29 @@ fn write_turns_of_form_1() {
 }
 
 #[test]
+fn a_record_stays_small_however_long_it_is_written() {
+    let mut log = Log::create().unwrap();
+    let mut whole = 0;
+    for turn in 0..2000_u32 {
+        let piece = turn.to_le_bytes().repeat(4096);
+        let change: Change = ("process/1".to_owned(), Some(piece.clone()));
+        if turn == 0 || log.is_long() {
+            log.rewrite(vec![change], &[]).unwrap();
+            whole += 1;
+        } else {
+            log.append(vec![change], &[]).unwrap();
+        }
+        if turn % 97 == 0 {
+            let found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
+            assert_eq!(found.pieces["process/1"], piece, "turn {turn}");
+            let length = rustix::fs::fstat(log.as_fd()).unwrap().st_size;
+            assert!(length < 4 << 20, "{length} bytes after {whole} times");
+        }
+    }
+    assert!(whole > 20, "{whole}");
+}
+
+#[test]
 fn a_frame_that_is_torn_is_none() {
     let frame = frame::encode(1, &[("a".to_owned(), Some(b"1".to_vec()))], &[]);
     assert_eq!(frame::replay(&frame[..frame.len() - 1]), frame::Replay::default());
