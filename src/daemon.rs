@@ -128,7 +128,11 @@ fn start(
             usage_error(program, &format!("can't take what the service manager passes: {error}"))
         })?;
         match Kept::take(&mut passed) {
-            Ok(Some(recovered)) => return Ok(recovery::go_on(program, all, recovered, passed)),
+            Ok(Some(recovered)) if !recovery::was_ended_for_good(&recovered) => {
+                return Ok(recovery::go_on(program, all, recovered, passed));
+            }
+            // What is kept would keep our sockets from us.
+            Ok(Some(_)) => Kept::release(),
             Ok(None) => {}
             Err(unreadable) => unrecoverable = Some(unreadable),
         }

@@ -207,3 +207,24 @@ fn a_spoilt_record_costs_no_program() {
     });
     machine.sh("supervisorctl stop printer; bash /run/check 1");
 }
+
+/// A restart of the service is a new beginning, also where the daemon hangs and has to be killed for that.
+#[test]
+fn a_restart_that_takes_too_long_is_still_a_restart() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("late");
+    machine.drop_in("TimeoutStopSec=1s");
+    machine.write(
+        "/etc/supervisor/conf.d/once.conf",
+        "[program:once]\ncommand=/bin/sleep 1234\nautorestart=false\n",
+    );
+    machine.enable_now();
+    let before = machine.running_pid("once");
+    machine.sh("kill -STOP $(systemctl show --value -p MainPID supervisord); systemctl restart supervisord");
+    assert_ne!(machine.running_pid("once"), before);
+    assert_eq!(machine.sh("pgrep -fxc '/bin/sleep 1234'").trim(), "1");
+    let log = machine.sh("cat /var/log/supervisor/supervisord.log");
+    assert!(!log.contains("has died"), "{log}");
+}

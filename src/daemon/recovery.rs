@@ -15,6 +15,13 @@ use crate::system::cgroup::Tree;
 use crate::system::files;
 use crate::system::rlimit::{self, Limit};
 use crate::systemd::listen::Passed;
+use crate::systemd::unit;
+
+/// Whoever has ended the daemon has ended its programs too (`--empty-cgroups`), and somebody has asked for this start: this is no
+/// crash, but a stop that took too long, and another beginning.
+pub(super) fn was_ended_for_good(recovered: &Recovered) -> bool {
+    !recovered.treasure.anybody_lives() && unit::was_asked_for() == Some(true)
+}
 
 /// Goes on with what is left. A failure must not look like a wrong configuration, after which nobody would start us again, and
 /// all that is kept would be lost.

@@ -7,14 +7,26 @@ use std::process::{Command, Stdio};
 /// service manager: not to be called by anybody whom others wait for.
 #[must_use]
 pub fn missing_guarantees() -> Vec<String> {
+    ask("KillMode,FileDescriptorStoreMax,Restart").map_or_else(Vec::new, |(unit, said)| judge(&unit, &said))
+}
+
+/// Whether somebody has asked for this start, and it does not merely follow a failure; `None` where nobody can be asked. Waits for
+/// the service manager.
+#[must_use]
+pub fn was_asked_for() -> Option<bool> {
+    let (_, said) = ask("NRestarts")?;
+    said.trim().strip_prefix("NRestarts=").map(|count| count == "0")
+}
+
+/// What the service manager says of our unit, and that unit.
+fn ask(properties: &str) -> Option<(String, String)> {
     let cgroup = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let Some((unit, is_users)) = unit_of(&cgroup) else { return Vec::new() };
+    let (unit, is_users) = unit_of(&cgroup)?;
     let mut command = Command::new("systemctl");
     command.args(is_users.then_some("--user"));
-    command.args(["show", "-p", "KillMode,FileDescriptorStoreMax,Restart", "--", &unit]);
-    let asked = command.stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let said = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    judge(&unit, &said.unwrap_or_default())
+    command.args(["show", "-p", properties, "--", &unit]);
+    let asked = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    Some((unit, String::from_utf8_lossy(&asked.stdout).into_owned()))
 }
 
 /// The unit whose cgroup that is, and whether it is one of a user's own service manager.

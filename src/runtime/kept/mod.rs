@@ -164,6 +164,13 @@ impl Kept {
         put(&mut self.bag, &Label::Ears { sections, whose }, &ears).map(drop)
     }
 
+    /// Nothing is kept any more when this returns, as long as nobody here holds it.
+    pub fn release() {
+        Self::end();
+        // A manager that does not listen keeps the sockets, and whoever binds them says so.
+        let _ = store::settle();
+    }
+
     /// Nothing is to be kept any more.
     pub fn end() {
         [RECORD, CELL].into_iter().chain(BAG).for_each(store::let_go);
@@ -195,7 +202,8 @@ impl Kept {
                 if recovered.engine.mood() != SupervisorState::Running && !treasure.anybody_lives() =>
             {
                 // It had come to its end, or whoever has ended it has ended the programs too: this is another beginning.
-                drop(recovered);
+                drop((recovered, treasure));
+                Self::release();
                 Ok(None)
             }
             Ok(recovered) => Ok(Some(Recovered { treasure, ..recovered })),
@@ -278,7 +286,8 @@ impl Treasure {
     }
 
     /// Whether any child has not ended.
-    fn anybody_lives(&self) -> bool {
+    #[must_use]
+    pub fn anybody_lives(&self) -> bool {
         let children = self.0.values().filter_map(|(label, fds)| match label {
             Label::Child { roles, .. } => roles.iter().zip(fds).find(|(role, _)| **role == Role::Pidfd),
             Label::Ears { .. } | Label::Socket => None,
