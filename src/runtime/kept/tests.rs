@@ -650,6 +650,28 @@ fn a_record_stays_small_however_long_it_is_written() {
 }
 
 #[test]
+fn three_lives_in_a_minute_blame_whom_the_last_was_busy_with() {
+    let engine = Engine::new(Vec::new()).take_everything();
+    let mut log = Log::create().unwrap();
+    log.rewrite(engine, &[]).unwrap();
+    let mut lives = [Mono(0); 3];
+    for life in 1..=4 {
+        log.busy_with(Some(7));
+        let found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        assert_eq!((found.lives, found.busy), (lives, Some(7)));
+        assert_eq!(super::too_often(found.lives), life > 3, "in life {life}");
+        log = found.log;
+        lives = super::next_life(found.lives);
+        log.live(lives).unwrap();
+    }
+    log.busy_with(None);
+    let found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    assert_eq!(found.busy, None);
+    let long_ago = Mono(crate::system::clock::now().mono.0.saturating_sub(61_000_000_000).max(1));
+    assert!(!super::too_often([long_ago, lives[1], lives[2]]));
+}
+
+#[test]
 fn a_frame_that_is_torn_is_none() {
     let frame = frame::encode(1, &[("a".to_owned(), Some(b"1".to_vec()))], &[]);
     assert_eq!(frame::replay(&frame[..frame.len() - 1]), frame::Replay::default());
