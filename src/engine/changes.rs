@@ -88,16 +88,11 @@ impl Engine {
 
     /// All pieces that there are.
     pub fn take_everything(&mut self) -> Vec<Change> {
-        self.forget_changes();
-        let processes =
-            self.processes.iter().map(|(id, process)| (format!("{PROCESS}{}", id.0), written(process)));
-        let errands = self.ledger.errands.iter().filter(|(_, purpose)| outlives_clients(purpose));
-        let errands = errands.map(|(errand, purpose)| (format!("{ERRAND}{}", errand.0), written(purpose)));
-        let groups = self.groups.iter();
-        let groups = groups.map(|group| (format!("{GROUP}{}", group.spec.name), written(group)));
-        let single = [(ORDER, self.order()), (CONFIGURED, written(&self.configured)), (REST, self.rest())];
-        let single = single.map(|(name, piece)| (name.to_owned(), piece));
-        processes.chain(errands).chain(groups).chain(single).collect()
+        self.processes.touch_all();
+        self.ledger.errands.touch_all();
+        self.groups.touch_all();
+        self.reread = Mark(true);
+        self.take_changes()
     }
 
     fn order(&self) -> Option<Vec<u8>> {

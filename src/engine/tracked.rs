@@ -47,6 +47,11 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
         self.map.remove(key)
     }
 
+    /// Everything is to be written down.
+    pub(super) fn touch_all(&mut self) {
+        self.touched.extend(self.map.keys().copied());
+    }
+
     /// Which may have changed since this was last asked.
     pub(super) fn take_touched(&mut self) -> BTreeSet<K> {
         std::mem::take(&mut self.touched)
@@ -118,6 +123,12 @@ impl Groups {
         self.touched.insert(group.spec.name.clone());
         self.reordered = true;
         group
+    }
+
+    /// Everything is to be written down.
+    pub(super) fn touch_all(&mut self) {
+        self.touched.extend(self.list.iter().map(|group| group.spec.name.clone()));
+        self.reordered = true;
     }
 
     /// Which may have changed since this was last asked.
