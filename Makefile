@@ -39,7 +39,7 @@ crash: deps ## A daemon that looks after 200 programs is killed a hundred times
 	CRASH_PROGRAMS=200 CRASHES=100 cargo test --locked --test crash a_killed_daemon -- --nocapture
 
 worlds: ## A hundred thousand worlds in which the daemon dies between any two steps (CRASH_WORLDS)
-	CRASH_WORLDS=$(or $(CRASH_WORLDS),100000) cargo test --profile worlds --locked --lib kept::tests
+	CRASH_WORLDS=$(or $(CRASH_WORLDS),100000) cargo test --profile worlds --locked --lib kept::worlds
 
 docs: ## Make the manual pages and the completions anew, from the tables
 	UPDATE_DOCS=1 cargo test --locked -q --lib docs::

@@ -28,6 +28,8 @@ pub mod log;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worlds;
 
 const RECORD: &str = "supervisord-record";
 const CELL: &str = "supervisord-cell";
