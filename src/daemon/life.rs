@@ -48,6 +48,28 @@ pub(super) struct House {
     pub(super) past: Past,
 }
 
+impl House {
+    /// One that was settled in before us.
+    pub(super) fn on(
+        ground: Ground,
+        listeners: Vec<(Listener, ServerSpec)>,
+        log: MainLog,
+        wrote_pid: bool,
+        past: Past,
+    ) -> Self {
+        Self {
+            groups: Vec::new(),
+            found: ground.findings,
+            files: ground.socket_files.into_iter().map(SocketFile::of).collect(),
+            spec: ground.spec,
+            listeners,
+            log,
+            wrote_pid,
+            past,
+        }
+    }
+}
+
 /// What was there before a life.
 pub(super) enum Past {
     /// Nothing.

@@ -9,7 +9,6 @@ use super::life::{House, Past};
 use super::takeover::{go_on_logging, invocation, listeners};
 use super::{Footing, become_user, begin, lives, say, settle_in};
 use crate::api::Level;
-use crate::control::http::bind::SocketFile;
 use crate::runtime::kept::Recovered;
 use crate::system::cgroup::Tree;
 use crate::system::files;
@@ -69,15 +68,6 @@ fn resurrect(
         log.line(level, text);
     }
     let wrote_pid = files::write_pidfile(&spec.pidfile).is_ok();
-    let house = House {
-        groups: Vec::new(),
-        found: ground.findings,
-        files: ground.socket_files.into_iter().map(SocketFile::of).collect(),
-        spec,
-        listeners,
-        log,
-        wrote_pid,
-        past: Past::Died(Box::new(recovered)),
-    };
+    let house = House::on(ground, listeners, log, wrote_pid, Past::Died(Box::new(recovered)));
     lives(program, &[], &invocation, footing, Some(house))
 }

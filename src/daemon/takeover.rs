@@ -13,7 +13,6 @@ use crate::api::Level;
 use crate::config::error;
 use crate::config::spec::{DaemonSpec, ServerSpec};
 use crate::control::http::Listener;
-use crate::control::http::bind::SocketFile;
 use crate::logs::main_log::{MainLog, MainLogSpec};
 use crate::runtime::handle::{Answer, Arrived};
 use crate::runtime::kept::Kept;
@@ -84,8 +83,9 @@ pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, S
     let Record { ground, mut life, clients, writer, kept, .. } = record;
     let invocation = invocation(&ground);
     let listeners = listeners(&ground, &mut inheritance)?;
-    let tree = ground.cgroups.map(Tree::at).ok_or(NoTree::Unusable("there were none before".to_owned()));
-    let passed = ground.passed.into_iter();
+    let tree =
+        ground.cgroups.clone().map(Tree::at).ok_or(NoTree::Unusable("there were none before".to_owned()));
+    let passed = ground.passed.clone().into_iter();
     // One that is missing is bound when it is needed.
     let passed = passed.filter_map(|(name, fd)| Some(Passed { name, fd: inheritance.give(fd).ok()? }));
     let mut footing = Footing::new(arguments, tree, passed.collect());
@@ -102,16 +102,9 @@ pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, S
     if kept.is_none() {
         life.is_kept_nowhere();
     }
-    let house = House {
-        groups: Vec::new(),
-        found: ground.findings,
-        files: ground.socket_files.into_iter().map(SocketFile::of).collect(),
-        spec: ground.spec,
-        listeners,
-        log,
-        wrote_pid: ground.wrote_pid,
-        past: Past::Left(Box::new(Left { life, clients, inheritance, kept })),
-    };
+    let past = Past::Left(Box::new(Left { life, clients, inheritance, kept }));
+    let wrote_pid = ground.wrote_pid;
+    let house = House::on(ground, listeners, log, wrote_pid, past);
     let program = arguments.first().map_or("supervisord".into(), |name| name.to_string_lossy());
     lives(&program, &[], &invocation, footing, Some(house))
 }
