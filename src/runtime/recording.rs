@@ -42,13 +42,11 @@ impl Driver {
 
     /// Writes down everything.
     fn rewrite(&mut self, deeds: &[&Effect]) {
-        if self.record.is_none() {
-            return;
-        }
+        let ground = self.ground();
+        let Some(log) = &mut self.record else { return };
         let mut everything = self.engine.take_everything();
         everything.extend(self.children.take_everything());
-        everything.extend(self.ground());
-        let Some(log) = &mut self.record else { return };
+        everything.extend(ground);
         if let Err(error) = log.rewrite(everything, deeds) {
             // What is not written down must not be believed by anybody.
             self.record = None;
