@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::driver::Driver;
-use super::kept::{GROUND, Kept, Recovered};
+use super::kept::{DEEDS, GROUND, Kept, Recovered};
 use crate::api::{Level, Notice};
 use crate::engine::{Change, Effect, Input};
 use crate::system::epoll::Epoll;
@@ -70,23 +70,23 @@ impl Driver {
 
     /// Goes on with what a daemon that has died has left.
     pub(super) fn recover(&mut self, poll: &Epoll, recovered: Recovered) {
-        let Recovered { kept, engine, pieces, undone, blamed, too_often, treasure, .. } = recovered;
+        let Recovered { kept, engine, pieces, undone, blamed, treasure, .. } = recovered;
         let Kept { log, bag, cell } = kept;
         self.cell = Some(cell);
         self.engine = engine;
         self.children.keep_in(bag);
         let busy = |id: crate::engine::ProcessId| log.busy_with(Some(id.0));
         let (missing, inputs) = self.children.recover(poll, &self.engine, &pieces, treasure, blamed, &busy);
-        log.busy_with(None);
+        log.busy_with(Some(DEEDS));
         self.record = Some(log);
         missing.iter().for_each(|notice| self.log.note(notice));
         self.inbox = VecDeque::from([Input::Recovered]);
         self.inbox.extend(inputs);
-        // What several lives have died of is not tried again.
-        for deed in undone.into_iter().filter(|_| !too_often) {
+        for deed in undone {
             self.perform(poll, deed);
             self.deed_is_done();
         }
+        self.record.iter().for_each(|log| log.busy_with(None));
         self.show_configs();
         self.reap_strangers();
     }

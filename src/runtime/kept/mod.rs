@@ -43,6 +43,9 @@ pub(super) const CHILD: &str = "child/";
 /// So many lives within that time that all ended by a crash, and nobody goes on trying the same.
 const LIVES: Duration = Duration::from_secs(60);
 
+/// Busy with no process, but with what was written down and not done.
+pub(super) const DEEDS: u64 = u64::MAX;
+
 /// What is kept while we live.
 #[derive(Debug)]
 pub struct Kept {
@@ -223,15 +226,17 @@ impl Kept {
         let ground: Ground = serde_json::from_slice(ground).map_err(|error| format!("{GROUND}: {error}"))?;
         let engine = Engine::of_pieces(&found.pieces)?;
         let too_often = too_often(lives);
-        let blamed = found.busy.filter(|_| too_often).map(ProcessId);
+        let blamed = found.busy.filter(|_| too_often);
+        let deadly = blamed == Some(DEEDS);
+        let undone = if deadly { Vec::new() } else { found.undone };
+        let blamed = blamed.filter(|_| !deadly).map(ProcessId);
         Ok(Recovered {
             kept: Self { log: found.log, bag, cell },
             ground,
             engine,
             pieces: found.pieces,
-            undone: found.undone,
+            undone,
             blamed,
-            too_often,
             treasure: Treasure::default(),
         })
     }
@@ -257,12 +262,10 @@ pub struct Recovered {
     pub engine: Engine,
     /// The pieces of the record.
     pub pieces: BTreeMap<String, Vec<u8>>,
-    /// What was decided and not done.
+    /// What was decided and not done; nothing, if several lives have died doing it in a short time.
     pub undone: Vec<Effect>,
     /// With that process several lives have died in a short time.
     pub blamed: Option<ProcessId>,
-    /// Several lives have ended in a short time.
-    pub too_often: bool,
     /// The descriptors.
     pub treasure: Treasure,
 }
