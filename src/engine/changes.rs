@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::LoadReason;
 use super::ledger::{Errand, Ledger, Purpose, Waiter};
+use super::register::Register;
 use super::shutdown::LastWords;
 use super::tracked::{Mark, Tracked};
 use super::{Engine, Group, Process, ProcessId};
@@ -154,6 +155,7 @@ impl Engine {
             last_report: rest.last_report,
             last_words: rest.last_words,
             finished: rest.finished,
+            register: Register::default(),
             effects: VecDeque::new(),
         };
         let known = |id: &ProcessId| engine.processes.contains_key(id);

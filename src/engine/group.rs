@@ -24,9 +24,12 @@ pub struct Group {
 
 impl Engine {
     pub(super) fn start_up(&mut self, now: Now) {
+        let mut names = BTreeSet::new();
         for spec in self.configured.clone() {
             // Of two groups with one name the first is active, as in Supervisor.
-            let _ = self.add_group(spec);
+            if names.insert(spec.name.clone()) {
+                self.activate(spec);
+            }
         }
         self.publish(Event::SupervisorState(self.mood));
         self.turn(now);
@@ -36,6 +39,11 @@ impl Engine {
         if self.groups.iter().any(|group| group.spec.name == spec.name) {
             return Err(Fault::new(FaultCode::AlreadyAdded, spec.name));
         }
+        self.activate(spec);
+        Ok(())
+    }
+
+    fn activate(&mut self, spec: GroupSpec) {
         let is_pool = matches!(spec.kind, GroupKind::Listeners(_));
         let mut members = Vec::with_capacity(spec.processes.len());
         // Of processes with one name the last counts, as in Supervisor.
@@ -59,7 +67,6 @@ impl Engine {
         self.groups.insert(place, Group { spec, members, pool });
         // Last, since a pool is told of its own group as well.
         self.publish(Event::GroupAdded(name));
-        Ok(())
     }
 
     pub(super) fn remove_group(&mut self, name: &str) -> Result<(), Fault> {

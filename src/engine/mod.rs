@@ -28,6 +28,7 @@ mod leftovers;
 mod listener;
 mod pool;
 mod process;
+mod register;
 mod requests;
 mod shutdown;
 mod tracked;
@@ -60,6 +61,7 @@ use crate::api::{
 };
 use crate::config::spec::GroupSpec;
 use ledger::Ledger;
+use register::Register;
 use shutdown::LastWords;
 use tracked::{Groups, Mark, Tracked};
 
@@ -90,6 +92,8 @@ pub struct Engine {
     /// The last deed, [`Effect::Finish`], was decided.
     finished: bool,
     #[serde(skip)]
+    register: Register,
+    #[serde(skip)]
     effects: VecDeque<Effect>,
 }
 
@@ -111,6 +115,7 @@ impl Engine {
             last_report: None,
             last_words: LastWords::NotYet,
             finished: false,
+            register: Register::default(),
             effects: VecDeque::new(),
         }
     }
@@ -165,8 +170,8 @@ impl Engine {
         if self.finished {
             return None;
         }
-        let phases = self.processes.values().filter_map(Process::deadline);
-        phases.chain(self.report_deadline()).chain(self.tick_due).chain(self.last_words_deadline()).min()
+        let own = [self.report_deadline(), self.tick_due, self.last_words_deadline()];
+        self.process_deadline().into_iter().chain(own.into_iter().flatten()).min()
     }
 
     /// What the supervisor as a whole is doing.
@@ -216,13 +221,16 @@ impl Engine {
     /// What every later fact has in common: whatever is due by now is done.
     fn turn(&mut self, now: Now) {
         self.tick(now);
-        for id in self.by_priority() {
-            self.transition(now, id);
+        let stirred = self.take_stirred(now);
+        for id in &stirred {
+            self.transition(now, *id);
         }
         if self.mood != SupervisorState::Running {
-            self.continue_shutdown(now);
+            self.file(&stirred);
+            self.continue_shutdown(now, &stirred);
         }
         self.dispatch();
+        self.file(&stirred);
     }
 
     /// All processes: groups by priority, within a group by priority.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listener::Heard;
 use super::process::{Phase, ProcessId};
-use super::{Effect, Engine};
+use super::{Effect, Engine, Group};
 use crate::api::event::Period;
 use crate::api::text::decoded;
 use crate::api::{Event, Level, ListenerState, Notice, Now, SupervisorState};
@@ -77,7 +77,8 @@ impl Engine {
         let event = Arc::new(event);
         let kind = event.kind();
         let mut serial = None;
-        for at in 0..self.groups.len() {
+        for place in 0..self.groups.pools().len() {
+            let at = self.groups.pools()[place];
             let pool = pool_spec(&self.groups[at].spec);
             let wanted = pool.is_some_and(|pool| pool.events.iter().any(|event| event.covers(kind)));
             let Some(group) = Some(at).filter(|_| wanted).and_then(|at| self.groups.get_mut(at)) else {
@@ -95,7 +96,8 @@ impl Engine {
 
     /// Hands out what waits to the listeners that are free.
     pub(super) fn dispatch(&mut self) {
-        for at in 0..self.groups.len() {
+        for place in 0..self.groups.pools().len() {
+            let at = self.groups.pools()[place];
             while let Some(id) = self.free_listener(at) {
                 let pool = self.groups.get_mut(at).and_then(|group| group.pool.as_mut());
                 let Some(pending) = pool.and_then(|pool| pool.waiting.pop_front()) else { break };
@@ -105,17 +107,18 @@ impl Engine {
         }
     }
 
-    /// Some of these are listeners that answer an event, or could be told one.
-    pub(super) fn at_work(&self, ids: &[ProcessId]) -> bool {
-        let waits = |id: &ProcessId| {
-            let group = self.groups.iter().find(|group| group.members.contains(id));
-            group.and_then(|group| group.pool.as_ref()).is_some_and(|pool| !pool.waiting.is_empty())
+    /// Some of that priority are listeners that answer an event, or could be told one.
+    pub(super) fn at_work(&self, priority: i64) -> bool {
+        let at_work = |group: &Group| {
+            let waits = group.pool.as_ref().is_some_and(|pool| !pool.waiting.is_empty());
+            group.members.iter().any(|id| {
+                let process = self.processes.get(id).filter(|p| matches!(p.phase, Phase::Running { .. }));
+                let listener = process.and_then(|process| process.listener.as_ref());
+                listener.is_some_and(|l| l.state == ListenerState::Busy || (l.is_free() && waits))
+            })
         };
-        ids.iter().any(|id| {
-            let process = self.processes.get(id).filter(|p| matches!(p.phase, Phase::Running { .. }));
-            let listener = process.and_then(|process| process.listener.as_ref());
-            listener.is_some_and(|l| l.state == ListenerState::Busy || (l.is_free() && waits(id)))
-        })
+        let pools = self.groups.pools().iter().map(|at| &self.groups[*at]);
+        pools.filter(|group| group.spec.priority == priority).any(at_work)
     }
 
     fn free_listener(&self, at: usize) -> Option<ProcessId> {
@@ -279,7 +282,7 @@ impl Engine {
     /// When the next tick comes that a pool waits for: nobody else needs a wake-up.
     fn next_tick(&self, now: Now) -> Option<super::Mono> {
         let wanted = |period: &Period| {
-            let pools = self.groups.iter().filter_map(|group| pool_spec(&group.spec));
+            let pools = self.groups.pools().iter().filter_map(|at| pool_spec(&self.groups[*at].spec));
             pools.flat_map(|pool| &pool.events).any(|event| event.covers(period.kind()))
         };
         let period = Period::ALL.into_iter().find(wanted)?.seconds();

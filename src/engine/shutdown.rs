@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::process::{Phase, ProcessId};
+use super::register::Descent;
 use super::{Effect, Engine};
-use crate::api::{Census, Event, Mono, Notice, Now, ProcessName, ProcessState, SupervisorState};
+use crate::api::{Event, Mono, Notice, Now, ProcessState, SupervisorState};
 
 /// How often `waiting for … to die` is said.
 const REPORT_EVERY: Duration = Duration::from_secs(3);
@@ -24,7 +25,7 @@ pub(super) enum LastWords {
 
 impl Engine {
     /// Stops the next priority when the one before is done, and ends when all are.
-    pub(super) fn continue_shutdown(&mut self, now: Now) {
+    pub(super) fn continue_shutdown(&mut self, now: Now, stirred: &[ProcessId]) {
         if self.finished {
             return;
         }
@@ -33,30 +34,50 @@ impl Engine {
             self.report(now);
         }
         // Nothing is tried again, whatever its priority: a retry that never comes must not be waited for.
-        let trying = self.processes.values().filter(|p| p.state() == ProcessState::Backoff);
-        for id in trying.map(|p| p.id).collect::<Vec<_>>() {
+        for id in self.in_state(ProcessState::Backoff).iter().copied().collect::<Vec<_>>() {
             self.abandon(id);
         }
-        for level in self.levels() {
-            if self.listeners_have_their_say(now, &level) {
-                self.report_again(now);
-                return;
-            }
-            for id in &level {
-                self.stop_for_shutdown(now, *id);
-            }
-            if level.iter().any(|id| self.holds_up(*id)) {
-                self.report_again(now);
+        let mut descent = self.register.descent.take().unwrap_or_else(|| self.descent());
+        if !self.descend(&mut descent) {
+            // Once more from the top, and then it is sure.
+            descent = self.descent();
+            if !self.descend(&mut descent) {
+                self.finished = true;
+                self.effects.push_back(Effect::Finish(self.mood));
                 return;
             }
         }
-        self.finished = true;
-        self.effects.push_back(Effect::Finish(self.mood));
+        if let Some((priority, level)) = descent.levels.get(descent.level)
+            && !self.listeners_have_their_say(now, *priority)
+        {
+            // Whoever was told, was told for good.
+            if !descent.told || self.is_going_on(stirred) {
+                level.iter().for_each(|id| self.stop_for_shutdown(now, *id));
+                descent.told = true;
+            }
+        }
+        self.register.descent = Some(descent);
+        self.report_again(now);
+    }
+
+    /// Looks for the first that holds up the end; false: there is none.
+    fn descend(&self, descent: &mut Descent) -> bool {
+        while let Some((_, level)) = descent.levels.get(descent.level) {
+            let rest = level.iter().skip(descent.member);
+            match rest.copied().position(|id| self.holds_up(id)) {
+                Some(further) => {
+                    descent.member += further;
+                    return true;
+                }
+                None => (descent.level, descent.member, descent.told) = (descent.level + 1, 0, false),
+            }
+        }
+        false
     }
 
     /// Listeners that are at work are not stopped at once: what they are told last is how everything ended.
-    fn listeners_have_their_say(&mut self, now: Now, level: &[ProcessId]) -> bool {
-        if !self.at_work(level) {
+    fn listeners_have_their_say(&mut self, now: Now, priority: i64) -> bool {
+        if !self.at_work(priority) {
             return false;
         }
         match self.last_words {
@@ -78,8 +99,8 @@ impl Engine {
         self.last_report.map(|at| at + REPORT_EVERY)
     }
 
-    /// The processes of each group priority, highest number first; within it by descending process priority.
-    fn levels(&self) -> Vec<Vec<ProcessId>> {
+    /// From the top.
+    fn descent(&self) -> Descent {
         let mut levels: Vec<(i64, Vec<ProcessId>)> = Vec::new();
         for group in self.groups.iter().rev() {
             let members = group.members.iter().rev().copied();
@@ -88,7 +109,7 @@ impl Engine {
                 _ => levels.push((group.spec.priority, members.collect())),
             }
         }
-        levels.into_iter().map(|(_, level)| level).collect()
+        Descent { levels, ..Descent::default() }
     }
 
     fn stop_for_shutdown(&mut self, now: Now, id: ProcessId) {
@@ -130,17 +151,6 @@ impl Engine {
         if !names.is_empty() {
             self.note(Notice::WaitingToDie { names });
         }
-    }
-
-    /// How many processes are in each state.
-    #[must_use]
-    pub fn census(&self) -> Census {
-        Census::new(self.processes.values().map(|process| (process.state(), 1)))
-    }
-
-    /// Who is in a state.
-    pub fn names_in(&self, state: ProcessState) -> impl Iterator<Item = &ProcessName> {
-        self.processes.values().filter(move |process| process.state() == state).map(|process| &process.name)
     }
 
     /// Everything has stopped, and [`Effect::Finish`] was decided.

@@ -1,11 +1,12 @@
 //! Collections that remember what may have changed since it was last written down.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Deref;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::group::Group;
+use super::process::ProcessId;
 
 /// A map that remembers which of its entries may have changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,11 +21,14 @@ pub(super) struct Tracked<K: Ord, V> {
     map: BTreeMap<K, V>,
     #[serde(skip)]
     touched: BTreeSet<K>,
+    /// Whose change nobody has looked at yet; some more than once.
+    #[serde(skip)]
+    stirred: Vec<K>,
 }
 
 impl<K: Ord, V> Default for Tracked<K, V> {
     fn default() -> Self {
-        Self { map: BTreeMap::new(), touched: BTreeSet::new() }
+        Self { map: BTreeMap::new(), touched: BTreeSet::new(), stirred: Vec::new() }
     }
 }
 
@@ -33,18 +37,37 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
         let found = self.map.get_mut(key);
         if found.is_some() {
             self.touched.insert(*key);
+            // Who is changed is changed several times in a row.
+            if self.stirred.last() != Some(key) {
+                self.stirred.push(*key);
+            }
         }
         found
     }
 
     pub(super) fn insert(&mut self, key: K, value: V) {
-        self.touched.insert(key);
+        self.stir(key);
         self.map.insert(key, value);
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
-        self.touched.insert(*key);
+        self.stir(*key);
         self.map.remove(key)
+    }
+
+    fn stir(&mut self, key: K) {
+        self.touched.insert(key);
+        self.stirred.push(key);
+    }
+
+    /// Which may have changed since this was last taken.
+    pub(super) fn stirred(&self) -> &[K] {
+        &self.stirred
+    }
+
+    /// The same, which are looked at now.
+    pub(super) fn take_stirred(&mut self) -> Vec<K> {
+        std::mem::take(&mut self.stirred)
     }
 
     /// Everything is to be written down.
@@ -76,7 +99,7 @@ impl<K: Ord, V: Eq> Eq for Tracked<K, V> {}
 
 impl<K: Ord, V> FromIterator<(K, V)> for Tracked<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Self { map: entries.into_iter().collect(), touched: BTreeSet::new() }
+        Self { map: entries.into_iter().collect(), touched: BTreeSet::new(), stirred: Vec::new() }
     }
 }
 
@@ -93,17 +116,41 @@ impl PartialEq for Mark {
 impl Eq for Mark {}
 
 /// The active groups, which remember the same by name.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Vec<Group>")]
 pub(super) struct Groups {
     list: Vec<Group>,
-    #[serde(skip)]
     touched: BTreeSet<String>,
-    #[serde(skip)]
     reordered: bool,
+    /// Where those are that have a pool.
+    pools: Vec<usize>,
+    /// The place of each process among all, once somebody has asked.
+    ranks: Option<HashMap<ProcessId, usize>>,
 }
 
 impl Groups {
+    /// Where those are that have a pool.
+    pub(super) fn pools(&self) -> &[usize] {
+        &self.pools
+    }
+
+    /// Processes in the order of the groups, and within a group in that of its members.
+    pub(super) fn sort_by_rank(&mut self, ids: &mut [ProcessId]) {
+        if ids.len() < 2 {
+            return;
+        }
+        let members = || self.list.iter().flat_map(|group| &group.members).zip(0..);
+        let ranks = self.ranks.get_or_insert_with(|| members().map(|(id, rank)| (*id, rank)).collect());
+        ids.sort_by_key(|id| ranks.get(id).copied());
+    }
+
+    fn is_reordered(&mut self) {
+        self.reordered = true;
+        self.ranks = None;
+        let pools = self.list.iter().enumerate().filter(|(_, group)| group.pool.is_some());
+        self.pools = pools.map(|(at, _)| at).collect();
+    }
+
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Group> {
         let group = self.list.get_mut(at)?;
         if !self.touched.contains(&group.spec.name) {
@@ -114,14 +161,14 @@ impl Groups {
 
     pub(super) fn insert(&mut self, at: usize, group: Group) {
         self.touched.insert(group.spec.name.clone());
-        self.reordered = true;
         self.list.insert(at, group);
+        self.is_reordered();
     }
 
     pub(super) fn remove(&mut self, at: usize) -> Group {
         let group = self.list.remove(at);
         self.touched.insert(group.spec.name.clone());
-        self.reordered = true;
+        self.is_reordered();
         group
     }
 
@@ -160,6 +207,21 @@ impl Eq for Groups {}
 
 impl FromIterator<Group> for Groups {
     fn from_iter<I: IntoIterator<Item = Group>>(groups: I) -> Self {
-        Self { list: groups.into_iter().collect(), touched: BTreeSet::new(), reordered: false }
+        let mut groups = Self { list: groups.into_iter().collect(), ..Self::default() };
+        groups.is_reordered();
+        groups.reordered = false;
+        groups
+    }
+}
+
+impl From<Vec<Group>> for Groups {
+    fn from(groups: Vec<Group>) -> Self {
+        groups.into_iter().collect()
+    }
+}
+
+impl Serialize for Groups {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.list.serialize(serializer)
     }
 }

@@ -85,7 +85,15 @@ impl World {
     fn tell(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
+            let mut looks_at_all = self.engine.clone();
+            looks_at_all.forget_register();
+            looks_at_all.handle(self.now, input.clone());
             self.engine.handle(self.now, input);
+            assert_eq!(self.engine, looks_at_all, "nobody is overlooked");
+            assert_eq!(self.engine.process_deadline(), looks_at_all.process_deadline());
+            looks_at_all.forget_register();
+            assert_eq!(self.engine.census(), looks_at_all.census(), "counted one by one");
+            assert_eq!(self.engine.deadline(), looks_at_all.deadline());
             while let Some(effect) = self.engine.poll_effect() {
                 inputs.extend(self.perform(effect));
             }

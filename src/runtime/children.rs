@@ -97,6 +97,10 @@ pub(super) struct Children {
     explainer: Explainer,
     pub(super) places: Places,
     children: BTreeMap<ProcessId, Child>,
+    /// Those of them that have ended, by when that must be told.
+    ended: BTreeSet<(Mono, ProcessId)>,
+    /// Those of whose end all is known.
+    known: BTreeSet<ProcessId>,
     next_channel: u64,
     /// Where they outlive us, if anywhere.
     bag: Option<Bag>,
@@ -115,6 +119,8 @@ impl Children {
             places: Places::new(surroundings.cgroups.clone()),
             surroundings,
             children: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            known: BTreeSet::new(),
             next_channel: 1,
             bag: None,
             leaving: BTreeMap::new(),
@@ -297,12 +303,21 @@ impl Children {
         let advice = starved.then(|| explain::starved(&child.spec));
         let evidence = Evidence { failure: words, advice, ..Evidence::default() };
         let told_by = clock::now().mono + DRAIN_LIMIT;
-        child.ended = Some(Ended { status, evidence, told_by, drained: false, explained: !asked });
-        if let Some(plane) = &self.plane {
+        let plane = self.plane.as_ref().filter(|_| !child.channels.is_empty());
+        child.ended = Some(Ended { status, evidence, told_by, drained: plane.is_none(), explained: !asked });
+        if let Some(plane) = plane {
             plane.drain(child.channels.clone(), id.0);
         }
+        self.ended.insert((told_by, id));
         self.changed.insert(id);
+        self.look_whether_known(id);
         None
+    }
+
+    fn look_whether_known(&mut self, id: ProcessId) {
+        if self.ended(id).is_some_and(|ended| ended.drained && ended.explained) {
+            self.known.insert(id);
+        }
     }
 
     /// The last output of a process was taken.
@@ -310,6 +325,7 @@ impl Children {
         if let Some(ended) = self.ended(ProcessId(token)) {
             ended.drained = true;
             ended.evidence.last_words = words;
+            self.look_whether_known(ProcessId(token));
         }
     }
 
@@ -317,13 +333,15 @@ impl Children {
     pub(super) fn explained(&mut self, id: ProcessId, trouble: Option<Trouble>) {
         let Some(ended) = self.ended(id) else { return };
         ended.explained = true;
-        let Some(Trouble { problem, help }) = trouble else { return };
-        if ended.evidence.failure.is_some() {
-            ended.evidence.failure = Some(problem);
-            ended.evidence.advice = Some(help);
-        } else {
-            ended.evidence.advice = Some(format!("{problem}; {help}"));
+        match trouble {
+            Some(Trouble { problem, help }) if ended.evidence.failure.is_some() => {
+                ended.evidence.failure = Some(problem);
+                ended.evidence.advice = Some(help);
+            }
+            Some(Trouble { problem, help }) => ended.evidence.advice = Some(format!("{problem}; {help}")),
+            None => {}
         }
+        self.look_whether_known(id);
     }
 
     fn ended(&mut self, id: ProcessId) -> Option<&mut Ended> {
@@ -332,32 +350,27 @@ impl Children {
 
     /// The ends that may be told now.
     pub(super) fn take_exits(&mut self, poll: &Epoll) -> Vec<Input> {
-        if self.children.values().all(|child| child.ended.is_none()) {
+        if self.ended.is_empty() {
             return Vec::new();
         }
         let now = clock::now().mono;
-        let told = |_: &ProcessId, child: &mut Child| {
-            let known = |ended: &Ended| ended.drained && ended.explained || ended.told_by <= now;
-            child.ended.as_ref().is_some_and(known)
-        };
-        let exits = self.children.extract_if(.., told);
-        let (places, leaving) = (&mut self.places, &mut self.leaving);
-        exits
-            .filter_map(|(id, child)| {
-                let piece = child.piece();
-                leaving.insert(id, piece);
-                child.ended.map(|ended| (id, ended))
-            })
-            .map(|(id, Ended { status, mut evidence, .. })| {
-                evidence.leftovers = places.leftovers(poll, id);
-                Input::Exited { id, status, evidence }
-            })
-            .collect()
+        let mut told = std::mem::take(&mut self.known);
+        told.extend(self.ended.iter().take_while(|(told_by, _)| *told_by <= now).map(|(_, id)| *id));
+        told.into_iter().filter_map(|id| self.take_exit(poll, id)).collect()
+    }
+
+    fn take_exit(&mut self, poll: &Epoll, id: ProcessId) -> Option<Input> {
+        let child = self.children.remove(&id)?;
+        self.leaving.insert(id, child.piece());
+        let Ended { status, mut evidence, told_by, .. } = child.ended?;
+        self.ended.remove(&(told_by, id));
+        evidence.leftovers = self.places.leftovers(poll, id);
+        Some(Input::Exited { id, status, evidence })
     }
 
     /// When an end must be told, drained or not.
     pub(super) fn deadline(&self) -> Option<Mono> {
-        self.children.values().filter_map(|child| child.ended.as_ref().map(|ended| ended.told_by)).min()
+        self.ended.first().map(|(told_by, _)| *told_by)
     }
 
     /// Reaps those that are ours by adoption only.

@@ -1,6 +1,6 @@
 //! The loop: wait → fact → engine → deeds → repeat. One task owns the engine.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -105,6 +105,8 @@ pub(super) struct Driver {
     pub(super) cell: Option<OwnedFd>,
     pub(super) last_ticket: u64,
     reap_strangers: bool,
+    /// Every surface knows what is configured as of the last turn of the engine.
+    shown_configs: bool,
 }
 
 /// Runs until every program has been stopped; says whether to end or to begin again.
@@ -139,6 +141,7 @@ pub async fn run(
         cell: None,
         last_ticket: 0,
         reap_strangers,
+        shown_configs: false,
     };
     if let Some(kept) = parts.kept {
         driver.begin_to_keep(kept);
@@ -204,6 +207,7 @@ impl Driver {
                 _ => None,
             };
             self.engine.handle(clock::now(), input);
+            self.shown_configs = false;
             ended.into_iter().for_each(|id| self.children.is_told(id));
             // Before a client is told that its programs are stopped.
             self.close_sockets();
@@ -263,9 +267,11 @@ impl Driver {
         self.desk.tell(news);
     }
 
-    /// Tells every surface what is configured.
-    pub(super) fn show_configs(&self) {
-        self.desk.set_configs(configs(&self.engine));
+    /// Tells every surface what is configured; once a turn, however many deeds of it ask for that.
+    pub(super) fn show_configs(&mut self) {
+        if !std::mem::replace(&mut self.shown_configs, true) {
+            self.desk.set_configs(configs(&self.engine));
+        }
     }
 
     /// When the engine or a drain is due.
@@ -322,8 +328,9 @@ impl Driver {
 }
 
 fn configs(engine: &Engine) -> Configs {
+    let active: HashSet<&str> = engine.groups().iter().map(|group| group.spec.name.as_str()).collect();
     let group_infos = |group: &GroupSpec| {
-        let in_use = engine.groups().iter().any(|active| active.spec.name == group.name);
+        let in_use = active.contains(group.name.as_str());
         let one = |spec: &crate::config::spec::ProcessSpec| ConfigInfo {
             name: ProcessName::new(group.name.clone(), spec.name.clone()),
             group_priority: group.priority,

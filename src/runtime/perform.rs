@@ -97,7 +97,7 @@ impl Driver {
     }
 
     /// Who listens: the surfaces, through the configuration that they show and the news that they tell on.
-    fn publish(&self, event: Arc<Event>) {
+    fn publish(&mut self, event: Arc<Event>) {
         if matches!(*event, Event::GroupAdded(_) | Event::GroupRemoved(_) | Event::SupervisorState(_)) {
             self.show_configs();
         }

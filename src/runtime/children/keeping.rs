@@ -258,7 +258,7 @@ impl Children {
         if let (Some(plane), true) = (&self.plane, ended) {
             plane.drain(child.channels.clone(), process.id.0);
         }
-        self.children.insert(process.id, child);
+        self.take_in(process.id, child);
         Ok(())
     }
 

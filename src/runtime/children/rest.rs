@@ -57,7 +57,7 @@ impl Children {
         for child in record.children {
             let (id, name) = (child.id, child.name.clone());
             match Child::resume(poll, child, inheritance) {
-                Ok(child) => drop(self.children.insert(id, child)),
+                Ok(child) => self.take_in(id, child),
                 Err(error) => {
                     let text = format!("'{name}' was lost when this supervisord took over: {error}");
                     missing.push(Notice::other(Level::Critical, text));
@@ -67,6 +67,15 @@ impl Children {
             }
         }
         (missing, inputs)
+    }
+
+    /// One of those that somebody before us has started.
+    pub(super) fn take_in(&mut self, id: ProcessId, child: Child) {
+        if let Some(ended) = &child.ended {
+            self.ended.insert((ended.told_by, id));
+        }
+        self.children.insert(id, child);
+        self.look_whether_known(id);
     }
 
     pub(in crate::runtime) fn rest(&self) -> io::Result<oneshot::Receiver<Paused>> {
