@@ -29,6 +29,7 @@ mod budget;
 mod buffer;
 mod channel;
 pub mod drops;
+mod pace;
 mod pause;
 mod thread;
 

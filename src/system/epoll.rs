@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use rustix::event::epoll;
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use tokio::io::unix::AsyncFd;
 
 /// What to wait for, and what has come.
@@ -95,7 +95,7 @@ impl Epoll {
     /// # Errors
     /// Those of epoll_wait(2); an interrupted wait is an empty answer.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<&[(u64, Interest)]> {
-        let timeout = timeout.map(|t| rustix::event::Timespec {
+        let timeout = timeout.map(|t| Timespec {
             tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: t.subsec_nanos().into(),
         });
@@ -114,6 +114,14 @@ impl Epoll {
             (data.u64(), Interest { readable, writable, priority: false })
         }));
         Ok(&self.ready)
+    }
+
+    /// Waits until something is ready, which is not told, for a time that may be shorter than a millisecond; `false`: nothing is.
+    #[must_use]
+    pub fn is_ready_within(&self, timeout: Duration) -> bool {
+        let timeout = Timespec::try_from(timeout).ok();
+        let mut asked = [PollFd::new(&self.fd, PollFlags::IN)];
+        matches!(poll(&mut asked, timeout.as_ref()), Ok(1))
     }
 }
 

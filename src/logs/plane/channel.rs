@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::buffer::Buffer;
 use super::drops::Drops;
+use super::pace::{Pace, Room};
 use super::pause::ChannelRecord;
 use super::{ChannelId, ChannelSpec, Notify, PlaneEvent, Prepared, Purpose, SharedFile};
 use crate::api::text::{decoded, python_bytes};
@@ -50,9 +51,9 @@ struct Wires {
 }
 
 /// What became of a read.
-#[derive(PartialEq, Eq)]
 pub(super) enum Outcome {
-    More,
+    /// So many bytes came.
+    More(usize),
     Empty,
     Closed,
 }
@@ -62,6 +63,7 @@ pub(super) struct Channel {
     pub(super) fd: OwnedFd,
     /// The number of its pipe.
     pub(super) stream: u64,
+    room: Room,
     /// For people.
     whose: String,
     stripper: Option<Stripper>,
@@ -99,6 +101,7 @@ impl Channel {
         let journal = lines_of(&spec, journal, file.is_some());
         Self {
             stream: stream_of(&fd),
+            room: Room::of(&fd),
             whose: whose(&spec),
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
@@ -136,9 +139,13 @@ impl Channel {
     ) -> Self {
         let ChannelRecord { spec, stripper, capture, last_words, lost, journal: lines, .. } = record;
         let journal = lines_of(&spec, journal, file.is_some()).map(|begun| begun.resume(lines));
-        let (stream, whose) = (stream_of(&fd), whose(&spec));
+        let (stream, room, whose) = (stream_of(&fd), Room::of(&fd), whose(&spec));
         let drain = Drain { spec, file, journal, lost };
-        Self { fd, stream, whose, stripper, capture, last_words, drain }
+        Self { fd, stream, room, whose, stripper, capture, last_words, drain }
+    }
+
+    pub(super) fn spec(&self) -> &ChannelSpec {
+        &self.drain.spec
     }
 
     pub(super) fn file(&self) -> Option<&SharedFile> {
@@ -155,7 +162,7 @@ impl Channel {
             Ok(0) => return Outcome::Closed,
             Ok(n) => n,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Outcome::Empty,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Outcome::More,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Outcome::More(0),
             Err(_) => return Outcome::Closed,
         };
         let Output { buffer, stripped, wires } = output;
@@ -166,7 +173,13 @@ impl Channel {
         }
         self.pass(buffer.chunk(n), cell.map_or(Text::New, Text::Kept), stripped, wires);
         buffer.settle(self);
-        Outcome::More
+        Outcome::More(n)
+    }
+
+    /// A turn of the thread has brought so much.
+    pub(super) fn pace(&mut self, count: usize, pace: &mut Pace) {
+        pace.heard(count, &mut self.room);
+        self.room.widen(&self.fd);
     }
 
     /// Where it is read.

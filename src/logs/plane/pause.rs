@@ -22,7 +22,6 @@ use crate::logs::last_words::LastWords;
 use crate::logs::sink::Journal;
 use crate::logs::sink::file::SinkRecord;
 use crate::logs::sink::journal::LinesRecord;
-use crate::system::epoll::Interest;
 use crate::system::io_errno_name;
 use crate::system::reexec::Inheritance;
 
@@ -181,7 +180,7 @@ impl Worker {
     /// Goes on with a stream.
     pub(super) fn resume(&mut self, Stream { record, fd, file, journal }: Stream) {
         let id = record.id;
-        match self.epoll.add(&fd, id.0, Interest::READ) {
+        match self.listen(&fd, id, &record.spec) {
             Ok(()) => {
                 let mut channel = Channel::resume(record, fd, file, journal);
                 self.recall(&mut channel);

@@ -194,3 +194,66 @@ fn what_a_daemon_that_died_had_on_its_way_is_in_the_log_and_is_told_when_its_str
     plane.stop();
     assert_eq!(Cell::open(died.keep().unwrap()).unwrap().1, None);
 }
+
+/// Writes numbered lines as fast as they are taken, and looks for them in the log and its backups.
+fn flood(plane: &Plane, told: &Receiver<PlaneEvent>, lines: usize, at_once: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+    rustix::io::ioctl_fionbio(&read, true).unwrap();
+    let log = plane.prepare(ChannelSpec { maxbytes: 300_000, backups: 1000, ..spec(&path) }).unwrap();
+    plane.open(ChannelId(1), read, log).unwrap();
+    let mut write = fs::File::from(write);
+    let line = |n: usize| format!("{n:099}\n");
+    for first in (0..lines).step_by(at_once) {
+        let text: String = (first..first + at_once).map(line).collect();
+        write.write_all(text.as_bytes()).unwrap();
+    }
+    drop(write);
+    plane.drain(vec![ChannelId(1)], 1);
+    assert!(told.iter().any(|event| matches!(event, PlaneEvent::Drained(1, Some(_)))));
+    let backups = (1..).map(|n| dir.path().join(format!("log.{n}"))).take_while(|backup| backup.exists());
+    let mut files: Vec<PathBuf> = std::iter::once(path).chain(backups).collect();
+    assert!(files.len() > 3);
+    files.reverse();
+    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    assert!(text.lines().eq((0..lines).map(|n| format!("{n:099}"))), "{} bytes", text.len());
+}
+
+#[test]
+fn nothing_of_a_flood_is_lost_or_moved_whether_it_comes_in_lines_or_in_blocks() {
+    for at_once in [1, 1000] {
+        let (plane, told) = plane();
+        flood(&plane, &told, 20_000, at_once);
+        let (tell, told) = channel();
+        let notify = Box::new(move |event| tell.send(event).unwrap());
+        let plane = Plane::start_with(notify, Some(Cell::create().unwrap())).unwrap();
+        flood(&plane, &told, 20_000, at_once);
+    }
+}
+
+#[test]
+fn a_listener_is_heard_beside_a_flood() {
+    let dir = tempfile::tempdir().unwrap();
+    let (plane, told) = plane();
+    let (read, mut write) = pipe();
+    plane.open(ChannelId(1), read, plane.prepare(spec(&dir.path().join("log"))).unwrap()).unwrap();
+    let (read, mut listener) = pipe();
+    let purpose = Purpose::Listener(5);
+    let log = plane.prepare(ChannelSpec { purpose, target: None, ..spec(Path::new("")) }).unwrap();
+    plane.open(ChannelId(2), read, log).unwrap();
+    for word in ["READY\n", "RESULT 2\nOK"] {
+        (0..100).for_each(|_| write.write_all(b"line\n").unwrap());
+        listener.write_all(word.as_bytes()).unwrap();
+        let heard = told.iter().find_map(|event| match event {
+            PlaneEvent::Listener(5, said, _) => Some(said),
+            _ => None,
+        });
+        assert_eq!(heard.as_deref(), Some(word.as_bytes()));
+    }
+    drop(listener);
+    plane.drain(vec![ChannelId(2), ChannelId(1)], 1);
+    assert!(
+        matches!(told.recv().unwrap(), PlaneEvent::Drained(1, Some(words)) if words == "line | line | line")
+    );
+}

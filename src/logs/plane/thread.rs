@@ -1,4 +1,4 @@
-//! The thread itself: one epoll, one buffer.
+//! The thread itself: one epoll, within it one for what cannot wait, and one buffer.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,10 +6,12 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::buffer::Buffer;
 use super::channel::{Channel, Outcome, Output};
-use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, Prepared, SharedFile};
+use super::pace::Pace;
+use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, Prepared, Purpose, SharedFile};
 use crate::api::{Level, Notice};
 use crate::logs::cell::{Cell, Echo};
 use crate::logs::last_words::LastWords;
@@ -20,12 +22,17 @@ use crate::system::{Epoll, io_errno_name};
 /// Reads after which a drain ends, though somebody (a grandchild) still writes.
 const DRAIN_READS: usize = 64;
 const WAKE: u64 = u64::MAX;
+const URGENT: u64 = u64::MAX - 1;
 
 pub(super) struct Worker {
     queue: Receiver<Command>,
     wake: Arc<OwnedFd>,
     notify: Notify,
-    pub(super) epoll: Epoll,
+    /// The streams, and `urgent`.
+    epoll: Epoll,
+    /// What is heeded also while the others are left alone: commands, and what event listeners say.
+    urgent: Epoll,
+    pace: Pace,
     pub(super) channels: HashMap<ChannelId, Channel>,
     /// Of channels that were closed before they were drained.
     pub(super) last_words: HashMap<ChannelId, LastWords>,
@@ -43,32 +50,60 @@ impl Worker {
         cell: Option<Cell>,
         echo: Option<Echo>,
     ) -> io::Result<Self> {
-        let epoll = Epoll::new()?;
-        epoll.add(&wake, WAKE, Interest::READ)?;
+        let (epoll, urgent) = (Epoll::new()?, Epoll::new()?);
+        urgent.add(&wake, WAKE, Interest::READ)?;
+        epoll.add(&urgent, URGENT, Interest::READ)?;
+        let pace = Pace::new(Instant::now());
         let output = Output::new(Buffer::new(cell), Arc::clone(&notify), drops);
         let (channels, last_words) = (HashMap::new(), HashMap::new());
-        Ok(Self { queue, wake, notify, epoll, channels, last_words, output, echo })
+        Ok(Self { queue, wake, notify, epoll, urgent, pace, channels, last_words, output, echo })
     }
 
     pub(super) fn run(mut self) {
         let mut ready = Vec::new();
-        loop {
-            ready.clear();
-            match self.epoll.wait(None) {
-                Ok(events) => ready.extend(events.iter().map(|(token, _)| *token)),
-                // Only a bug of ours can make this fail; the children must not be blocked by it, so their pipes close.
-                Err(_) => return,
-            }
-            for token in &ready {
-                if *token == WAKE {
-                    if !self.obey() {
-                        return;
-                    }
-                } else {
-                    self.read_once(ChannelId(*token));
-                }
+        while self.turn(&mut ready) && self.rest(&mut ready) {}
+    }
+
+    /// Waits for something, and reads what is there; false: stop.
+    fn turn(&mut self, ready: &mut Vec<u64>) -> bool {
+        // Only a bug of ours can make this fail; the children must not be blocked by it, so their pipes close.
+        let Ok(()) = tokens(&mut self.epoll, None, ready) else { return false };
+        self.pace.turn(Instant::now());
+        let mut urgent = false;
+        for token in ready.iter() {
+            match *token {
+                URGENT => urgent = true,
+                token => self.read_once(ChannelId(token)),
             }
         }
+        !urgent || self.heed(ready)
+    }
+
+    /// Leaves the streams alone for a moment, unless something cannot wait; false: stop.
+    fn rest(&mut self, ready: &mut Vec<u64>) -> bool {
+        let Some(rest) = self.pace.rest() else { return true };
+        let end = Instant::now() + rest;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.urgent.is_ready_within(left) {
+                return true;
+            }
+            if !self.heed(ready) {
+                return false;
+            }
+        }
+    }
+
+    /// Does what cannot wait; false: stop.
+    fn heed(&mut self, ready: &mut Vec<u64>) -> bool {
+        let Ok(()) = tokens(&mut self.urgent, Some(Duration::ZERO), ready) else { return false };
+        ready.iter().all(|token| match *token {
+            WAKE => self.obey(),
+            token => {
+                self.read_once(ChannelId(token));
+                true
+            }
+        })
     }
 
     /// Does what was asked; false: stop.
@@ -110,13 +145,25 @@ impl Worker {
             let mut sink = file.lock().unwrap_or_else(PoisonError::into_inner);
             sink.set_limits(spec.maxbytes, spec.backups);
         }
-        match self.epoll.add(&fd, id.0, Interest::READ) {
+        match self.listen(&fd, id, spec) {
             Ok(()) => {
                 let mut channel = Channel::new(fd, log);
                 self.recall(&mut channel);
                 self.channels.insert(id, channel);
             }
             Err(error) => self.unreadable(&log.spec, &error),
+        }
+    }
+
+    /// From now on that stream is waited for.
+    pub(super) fn listen(&self, fd: &OwnedFd, id: ChannelId, spec: &ChannelSpec) -> io::Result<()> {
+        self.among(spec).add(fd, id.0, Interest::READ)
+    }
+
+    fn among(&self, spec: &ChannelSpec) -> &Epoll {
+        match spec.purpose {
+            Purpose::Program { .. } => &self.epoll,
+            Purpose::Listener(_) => &self.urgent,
         }
     }
 
@@ -138,15 +185,17 @@ impl Worker {
 
     fn read_once(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
-        if channel.pump(&mut self.output) == Outcome::Closed {
-            self.close(id);
+        match channel.pump(&mut self.output) {
+            Outcome::More(count) => channel.pace(count, &mut self.pace),
+            Outcome::Empty => {}
+            Outcome::Closed => self.close(id),
         }
     }
 
     fn drain(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         for _ in 0..DRAIN_READS {
-            if channel.pump(&mut self.output) != Outcome::More {
+            if !matches!(channel.pump(&mut self.output), Outcome::More(_)) {
                 break;
             }
         }
@@ -156,7 +205,7 @@ impl Worker {
     fn close(&mut self, id: ChannelId) {
         let Some(channel) = self.channels.remove(&id) else { return };
         // Ours alone, so that closing would do; but a fork may hold it for a moment longer.
-        let _ = self.epoll.remove(&channel.fd);
+        let _ = self.among(channel.spec()).remove(&channel.fd);
         self.output.buffer.forget(channel.stream);
         if let Some(words) = channel.finish(&mut self.output) {
             self.last_words.insert(id, words);
@@ -193,4 +242,11 @@ impl Worker {
         };
         result.map_err(|error| format!("{}: {}", path.display(), io_errno_name(&error)))
     }
+}
+
+/// Waits; what is ready then.
+fn tokens(epoll: &mut Epoll, timeout: Option<Duration>, ready: &mut Vec<u64>) -> io::Result<()> {
+    ready.clear();
+    ready.extend(epoll.wait(timeout)?.iter().map(|(token, _)| *token));
+    Ok(())
 }

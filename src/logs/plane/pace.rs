@@ -1,0 +1,163 @@
+//! How long the thread leaves the pipes alone, so that one read brings many lines.
+//!
+//! A line that comes alone is written at once. Where turns follow one another closely, the thread rests between them: two
+//! milliseconds at most, and never for longer than any of the pipes takes to fill to a quarter at the pace it has. A pipe that
+//! is in a hurry for long is made wider.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
+
+use crate::logs::cell::CHUNK;
+
+/// The longest rest, and what is taken for a close succession of turns.
+const LONGEST: Duration = Duration::from_millis(2);
+/// What is not worth a rest.
+const SHORTEST: Duration = Duration::from_micros(50);
+/// Who allows less than this is in a hurry.
+const HURRY: Duration = Duration::from_micros(250);
+/// Turns of hurry after which a pipe is made wider.
+const HURRIED: u8 = 16;
+/// How wide.
+const WIDE: usize = 256 * 1024;
+/// What is left free of a pipe: even where each write takes a page of its own, it can be told from a full one.
+const SHARE: usize = 4;
+
+/// The pace of the streams.
+#[derive(Debug)]
+pub(super) struct Pace {
+    began: Instant,
+    /// From the turn before to this one.
+    period: Duration,
+    /// What this turn allows.
+    rest: Option<Duration>,
+}
+
+/// What a pipe holds.
+#[derive(Debug)]
+pub(super) struct Room {
+    bytes: usize,
+    hurried: u8,
+}
+
+impl Pace {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { began: now, period: Duration::MAX, rest: None }
+    }
+
+    /// A turn begins.
+    pub(super) fn turn(&mut self, now: Instant) {
+        self.period = now.saturating_duration_since(self.began);
+        self.began = now;
+        self.rest = None;
+    }
+
+    /// In this turn the read of one pipe has brought so much.
+    pub(super) fn heard(&mut self, count: usize, room: &mut Room) {
+        let alone = self.period > LONGEST;
+        let allowed = match u32::try_from(count) {
+            _ if alone => Duration::ZERO,
+            // There was more than one read can bring.
+            _ if count >= CHUNK => Duration::ZERO,
+            Ok(0) | Err(_) => return,
+            Ok(count) => self.period * room.share() / count,
+        };
+        let allowed = allowed.min(LONGEST);
+        room.hurried = if alone || allowed >= HURRY { 0 } else { room.hurried.saturating_add(1) };
+        self.rest = Some(self.rest.map_or(allowed, |rest| rest.min(allowed)));
+    }
+
+    /// How long the pipes can be left alone now.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        self.rest.filter(|rest| *rest >= SHORTEST)
+    }
+}
+
+impl Room {
+    pub(super) fn of(pipe: &OwnedFd) -> Self {
+        // What is no pipe has no room that we know of: it is never left alone.
+        Self { bytes: fcntl_getpipe_size(pipe).unwrap_or(0), hurried: 0 }
+    }
+
+    /// What may come until it is read again.
+    fn share(&self) -> u32 {
+        u32::try_from((self.bytes / SHARE).min(CHUNK / 2)).unwrap_or(0)
+    }
+
+    /// Makes a pipe wider whose writer is in a hurry, where the system allows that.
+    pub(super) fn widen(&mut self, pipe: &OwnedFd) {
+        if self.hurried < HURRIED || self.bytes >= WIDE {
+            return;
+        }
+        self.hurried = 0;
+        self.bytes = fcntl_setpipe_size(pipe, WIDE).unwrap_or(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MICRO: Duration = Duration::from_micros(1);
+
+    /// What is allowed when these came, so long after the turn before, from pipes of 64 KiB.
+    fn rest(after: Duration, counts: &[usize]) -> Option<Duration> {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.turn(start + after);
+        counts.iter().for_each(|count| pace.heard(*count, &mut Room { bytes: 65_536, hurried: 0 }));
+        pace.rest()
+    }
+
+    #[test]
+    fn what_comes_alone_is_followed_by_no_rest_and_what_comes_closely_by_a_short_one() {
+        assert_eq!(rest(Duration::from_millis(3), &[100]), None);
+        assert_eq!(rest(10 * MICRO, &[]), None, "nothing came: a command, the end of a stream");
+        assert_eq!(rest(10 * MICRO, &[0]), None);
+        assert_eq!(rest(10 * MICRO, &[100]), Some(1638 * MICRO + Duration::from_nanos(400)));
+        assert_eq!(rest(1000 * MICRO, &[100, 200]), Some(LONGEST));
+    }
+
+    #[test]
+    fn no_pipe_fills_up_meanwhile() {
+        // The fastest decides; where each write takes a page of its own, a full pipe has half of what it could have.
+        assert_eq!(rest(100 * MICRO, &[100, 16_384, 10]), Some(100 * MICRO));
+        assert_eq!(rest(1000 * MICRO, &[32_784]).map(|rest| rest.as_micros()), Some(499));
+        assert_eq!(rest(60 * MICRO, &[65_536]), None);
+        assert_eq!(rest(1000 * MICRO, &[CHUNK]), None, "there is more");
+    }
+
+    #[test]
+    fn what_is_no_pipe_is_never_left_alone() {
+        let mut room = Room::of(&std::fs::File::open("/dev/null").unwrap().into());
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        pace.turn(start + MICRO);
+        pace.heard(1, &mut room);
+        assert_eq!(pace.rest(), None);
+    }
+
+    #[test]
+    fn a_pipe_that_is_in_a_hurry_for_long_is_made_wider() {
+        let (read, _write) = rustix::pipe::pipe().unwrap();
+        let mut room = Room::of(&read);
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        let mut turns = |period: Duration, room: &mut Room, count: u8| {
+            for _ in 0..count {
+                now += period;
+                pace.turn(now);
+                pace.heard(10_000, room);
+                room.widen(&read);
+            }
+            fcntl_getpipe_size(&read).unwrap()
+        };
+        let narrow = turns(100 * MICRO, &mut room, HURRIED - 1);
+        assert!(narrow < WIDE);
+        assert_eq!(turns(LONGEST, &mut room, 1), narrow, "it had time");
+        assert_eq!(turns(100 * MICRO, &mut room, HURRIED - 1), narrow);
+        assert_eq!(turns(100 * MICRO, &mut room, 1), WIDE);
+        assert_eq!(room.share(), 65_536);
+    }
+}
