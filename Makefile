@@ -1,6 +1,6 @@
 # Every loop is a target; CI runs only targets.
 .DEFAULT_GOAL := check
-.PHONY: help deb ledger check run test compliance deps build lint bench docs crash fuzz hostile vm worlds
+.PHONY: help deb ledger check run test compliance deps build lint bench bench-deps soak docs crash fuzz hostile vm worlds
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,8 +44,14 @@ worlds: ## A hundred thousand worlds in which the daemon dies between any two st
 docs: ## Make the manual pages and the completions anew, from the tables
 	UPDATE_DOCS=1 cargo test --locked -q --lib docs::
 
-bench: ## Speed and size beside Python Supervisor; keeps the table in docs/performance.md
+bench-deps: deps ## Install the peers that `make bench` measures as well (needs root)
+	tests/support/install-deps s6 runit gcc libc6-dev
+
+bench: bench-deps ## Speed and size beside Python Supervisor, s6, runit and a floor; keeps the table in docs/performance.md
 	cargo bench --locked --bench processes
+
+soak: ## An hour (SOAK_SECONDS) with 200 programs that crash at random and log; draws docs/soak.svg
+	SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) cargo bench --locked --bench soak
 
 hostile: ## Clients that mean harm: how long a well-behaved one waits meanwhile, and how much memory the daemon takes
 	cargo test --release --locked --test hostile -- --include-ignored --nocapture --test-threads 1
