@@ -7,12 +7,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use quick_xml::events::{BytesRef, Event};
 
+mod plain;
+
 /// Elements may be nested this deep.
 const DEPTH_LIMIT: usize = 64;
 /// A call may have this many elements: enough for a multicall about thousands of processes.
 pub const CALL_ELEMENT_LIMIT: usize = 100_000;
 /// An answer may have this many elements: enough for tens of thousands of processes.
 const ANSWER_ELEMENT_LIMIT: usize = 2_000_000;
+/// How U+FFFE and U+FFFF begin, and other characters with them.
+const NONCHARACTER: u8 = 0xef;
 
 /// A value of XML-RPC, as Supervisor uses it (4.3 `xmlrpc.py`).
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +124,9 @@ pub fn decode_call(document: &[u8]) -> Result<Call, DecodeError> {
 /// # Errors
 /// When it is not XML or is neither.
 pub fn decode_response(document: &[u8]) -> Result<Result<Value, (i64, String)>, DecodeError> {
+    if let Some(value) = plain::value(document) {
+        return Ok(Ok(value));
+    }
     let parsed = parse(document, ANSWER_ELEMENT_LIMIT)?;
     if let Some(fault) = parsed.fault {
         return match (fault.member("faultCode"), fault.member("faultString")) {
@@ -209,6 +216,10 @@ fn push(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// Escapes what Python's client escapes; what XML cannot carry becomes U+FFFD.
 fn push_text(out: &mut String, text: &str) {
+    // Most texts need none of it.
+    if text.bytes().all(|byte| byte >= b' ' && !matches!(byte, b'&' | b'<' | b'>' | NONCHARACTER)) {
+        return out.push_str(text);
+    }
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),
