@@ -173,7 +173,7 @@ fn loops(
     let (supervisor, desk) = Supervisor::new(about, findings.clone(), plane.drops(), clock::now);
     let supervisor = supervisor.measuring_in(cgroups.clone());
     let bus = on_the_bus(&spec, &supervisor, &log);
-    let interface = Interface { supervisor, enabled: spec.rpcinterface };
+    let interface = Interface::new(supervisor, spec.rpcinterface);
     let (open, opened) = oneshot::channel();
     let warned = Arc::clone(&log);
     let warn = Arc::new(move |text| warned.note(&Notice::Refused { text }));

@@ -188,6 +188,12 @@ impl Engine {
         infos
     }
 
+    /// As long as it is the same, so is what is known of all processes; uptimes aside.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.processes.version()
+    }
+
     /// The same, with all that people want to see.
     fn details(&self) -> Vec<ProcessDetails> {
         let mut details: Vec<_> = self.processes.values().map(Process::details).collect();

@@ -24,11 +24,14 @@ pub(super) struct Tracked<K: Ord, V> {
     /// Whose change nobody has looked at yet; some more than once.
     #[serde(skip)]
     stirred: Vec<K>,
+    /// How often something was touched.
+    #[serde(skip)]
+    version: u64,
 }
 
 impl<K: Ord, V> Default for Tracked<K, V> {
     fn default() -> Self {
-        Self { map: BTreeMap::new(), touched: BTreeSet::new(), stirred: Vec::new() }
+        Self { map: BTreeMap::new(), touched: BTreeSet::new(), stirred: Vec::new(), version: 0 }
     }
 }
 
@@ -37,6 +40,7 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
         let found = self.map.get_mut(key);
         if found.is_some() {
             self.touched.insert(*key);
+            self.version += 1;
             // Who is changed is changed several times in a row.
             if self.stirred.last() != Some(key) {
                 self.stirred.push(*key);
@@ -58,6 +62,7 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
     fn stir(&mut self, key: K) {
         self.touched.insert(key);
         self.stirred.push(key);
+        self.version += 1;
     }
 
     /// Which may have changed since this was last taken.
@@ -68,6 +73,11 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
     /// The same, which are looked at now.
     pub(super) fn take_stirred(&mut self) -> Vec<K> {
         std::mem::take(&mut self.stirred)
+    }
+
+    /// As long as it is the same, nothing is touched.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
 
     /// Everything is to be written down.
@@ -99,7 +109,7 @@ impl<K: Ord, V: Eq> Eq for Tracked<K, V> {}
 
 impl<K: Ord, V> FromIterator<(K, V)> for Tracked<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Self { map: entries.into_iter().collect(), touched: BTreeSet::new(), stirred: Vec::new() }
+        Self { map: entries.into_iter().collect(), touched: BTreeSet::new(), stirred: Vec::new(), version: 0 }
     }
 }
 

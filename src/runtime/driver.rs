@@ -208,6 +208,7 @@ impl Driver {
             };
             self.engine.handle(clock::now(), input);
             self.shown_configs = false;
+            self.desk.set_version(self.engine.version());
             ended.into_iter().for_each(|id| self.children.is_told(id));
             // Before a client is told that its programs are stopped.
             self.close_sockets();

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,7 @@ pub struct Supervisor {
     leaving: Arc<watch::Sender<()>>,
     /// Read by those whose clients nobody else could answer.
     answering: Arc<tokio::sync::RwLock<()>>,
+    version: Arc<AtomicU64>,
 }
 
 /// The loop's side of the handle.
@@ -153,6 +155,7 @@ pub struct Desk {
     changes: watch::Sender<()>,
     news: Teller,
     configs: Arc<RwLock<Configs>>,
+    version: Arc<AtomicU64>,
 }
 
 impl Supervisor {
@@ -170,6 +173,7 @@ impl Supervisor {
         let news = Teller::default();
         let configs = Arc::new(RwLock::new(Configs::default()));
         let (shown, about) = (Arc::clone(&configs), Arc::new(about));
+        let version = Arc::new(AtomicU64::new(0));
         let handle = Self {
             calls,
             standing: standing_seen,
@@ -184,8 +188,9 @@ impl Supervisor {
             waiting: Arc::default(),
             leaving: Arc::default(),
             answering: Arc::default(),
+            version: Arc::clone(&version),
         };
-        (handle, Desk { calls: receiver, standing, changes, news, configs })
+        (handle, Desk { calls: receiver, standing, changes, news, configs, version })
     }
 
     /// The same, which finds in their cgroups what programs use.
@@ -294,6 +299,12 @@ impl Supervisor {
         self.standing.borrow().state
     }
 
+    /// As long as it is the same, so is what is known of all processes; uptimes aside.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     /// Tells whenever a process, a group or the supervisor has come into another state.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
@@ -384,6 +395,11 @@ impl Desk {
     /// Tells whoever wants to know what has happened.
     pub fn tell(&self, news: &News) {
         self.news.tell(news);
+    }
+
+    /// Tells which version of what is known answers are of from now on.
+    pub fn set_version(&self, version: u64) {
+        self.version.store(version, Ordering::Release);
     }
 
     /// Tells every surface what is configured now.

@@ -107,7 +107,7 @@ fn site(gate: Option<Gate>, closing: watch::Receiver<()>) -> Site {
     let (supervisor, side) = Supervisor::new(about, findings, Drops::default(), Now::default);
     tokio::spawn(desk(side));
     let web = Web::new(supervisor.clone()).expect("there are random numbers");
-    let interface = Interface { supervisor, enabled: true };
+    let interface = Interface::new(supervisor, true);
     let followers = Followers::new(None);
     Site {
         gate,

@@ -6,7 +6,7 @@ use super::ask::{Ask, BODY_LIMIT};
 use super::page;
 use super::route::{Outcome, Site};
 use crate::control::client::Client;
-use crate::control::xmlrpc::document;
+use crate::control::xmlrpc::{Told, written};
 use crate::wire::xmlrpc::decode_call;
 
 /// What takes no longer to read or to write than this many bytes is done in the loop.
@@ -27,11 +27,11 @@ pub async fn answer(site: &Site, ask: Ask) -> Outcome {
     let call = call.map_err(|_| StatusCode::BAD_REQUEST)?;
     let weight = site.interface.weight(&call);
     let part = seat.for_answer(weight).await?;
-    let outcome = site.interface.call(&client, call).await;
+    let told = site.interface.tell(&client, call).await;
     drop(request);
-    let document = match weight {
-        ..=QUICK => document(&outcome),
-        _ => site.rooms.beside(move || document(&outcome)).await?,
+    let document = match told {
+        Ok(Told::Value(_)) if weight > QUICK => site.rooms.beside(move || written(told)).await?,
+        told => written(told),
     };
     Ok(page::of("text/xml", seat.hold(part, document).await?))
 }

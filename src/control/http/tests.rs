@@ -77,7 +77,7 @@ fn site(auth: Option<Credentials>, enabled: bool, shutting_down: bool, logfile: 
         places: CONNECTION_LIMIT,
         rooms: Arc::default(),
         readonly: false,
-        interface: Interface { supervisor, enabled },
+        interface: Interface::new(supervisor, enabled),
         web,
         followers,
         closing,

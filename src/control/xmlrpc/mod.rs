@@ -7,10 +7,17 @@ pub mod args;
 pub mod methods;
 pub mod multicall;
 pub mod plan;
+mod snapshot;
 
 use self::args::Args;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
 use self::methods::{Access, Method, Weight};
-use crate::api::{Fault, FaultCode, SupervisorState};
+use self::plan::Plan;
+use self::snapshot::Snapshot;
+use crate::api::{Fault, FaultCode, Request, SupervisorState};
 use crate::control::client::Client;
 use crate::logs::read::ANSWER_LIMIT;
 use crate::runtime::handle::{Answer, Supervisor};
@@ -25,7 +32,17 @@ pub struct Interface {
     /// Whom the calls are for.
     pub supervisor: Supervisor,
     /// `[rpcinterface:supervisor]` is configured; without it there is only `system`.
-    pub enabled: bool,
+    enabled: bool,
+    snapshot: Arc<Snapshot>,
+}
+
+/// What is told to a client that has called.
+#[derive(Debug)]
+pub enum Told {
+    /// A value that is still to be written.
+    Value(Value),
+    /// A document that others may get as well.
+    Document(Bytes),
 }
 
 /// Bytes of a value with a name in it, and of the text that is made of it.
@@ -44,6 +61,12 @@ fn read_weight(params: &[Value]) -> usize {
 }
 
 impl Interface {
+    /// The calls; `enabled`: `[rpcinterface:supervisor]` is configured, without which there is only `system`.
+    #[must_use]
+    pub fn new(supervisor: Supervisor, enabled: bool) -> Self {
+        Self { supervisor, enabled, snapshot: Arc::default() }
+    }
+
     /// The row of that name, if it can be called here.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&'static Method> {
@@ -55,6 +78,28 @@ impl Interface {
     /// # Errors
     /// The fault that the client is to see.
     pub async fn call(&self, client: &Client, call: Call) -> Result<Value, Fault> {
+        plan::perform(self, client, self.plan(client, call)?).await
+    }
+
+    /// Runs a call whose answer is a document of its own.
+    ///
+    /// # Errors
+    /// The fault that the client is to see.
+    pub async fn tell(&self, client: &Client, call: Call) -> Result<Told, Fault> {
+        match self.plan(client, call)? {
+            Plan::Infos => {
+                // The version first: what is told may be newer than it says, and never older.
+                let (version, now) = (self.supervisor.version(), self.supervisor.now());
+                let origin = plan::origin(client, None);
+                let infos = self.supervisor.call_from(&client.asker, origin, Request::Infos);
+                self.snapshot.document(version, now, infos).await.map(Told::Document)
+            }
+            plan => plan::perform(self, client, plan).await.map(Told::Value),
+        }
+    }
+
+    /// What a call comes to.
+    fn plan(&self, client: &Client, call: Call) -> Result<Plan, Fault> {
         let method = self.find(&call.method).ok_or_else(|| Fault::bare(FaultCode::UnknownMethod))?;
         if !method.takes(call.params.len()) {
             return Err(Fault::bare(FaultCode::IncorrectParameters));
@@ -65,8 +110,7 @@ impl Interface {
         if client.readonly && method.access == Access::Changes {
             return Err(Fault::new(FaultCode::Failed, READONLY));
         }
-        let plan = (method.plan)(&mut Args::new(call.params))?;
-        plan::perform(self, client, plan).await
+        (method.plan)(&mut Args::new(call.params))
     }
 
     /// Writes the answer to a call that was begun by the binary before us as a document.
@@ -88,9 +132,18 @@ impl Interface {
 }
 
 /// The outcome of a call as a document.
-pub fn document(outcome: &Result<Value, Fault>) -> String {
+fn document(outcome: &Result<Value, Fault>) -> String {
     match outcome {
         Ok(value) => encode_response(value),
         Err(fault) => encode_fault(fault.code.code(), &fault.to_string()),
+    }
+}
+
+/// What a client is told as a document.
+pub fn written(told: Result<Told, Fault>) -> Bytes {
+    match told {
+        Ok(Told::Document(document)) => document,
+        Ok(Told::Value(value)) => document(&Ok(value)).into(),
+        Err(fault) => document(&Err(fault)).into(),
     }
 }

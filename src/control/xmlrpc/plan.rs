@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::methods::{self, Method};
 use super::{Interface, multicall};
 use crate::api::{
-    API_VERSION, Fault, FaultCode, ProcessInfo, ProcessName, ProcessResult, Reply, Request, Target, VERSION,
+    API_VERSION, Fault, FaultCode, Now, ProcessInfo, ProcessName, ProcessResult, Reply, Request, Target,
+    VERSION,
 };
 use crate::control::client::Client;
 use crate::control::describe;
@@ -33,6 +34,7 @@ pub enum Plan {
     Pid,
     Configs,
     ConfigWarnings,
+    Infos,
     /// A request; its reply says what the answer looks like.
     Ask(Request, Option<String>),
     /// A signal that does not exist: refused, after the name has been found.
@@ -88,9 +90,12 @@ pub async fn perform(interface: &Interface, client: &Client, plan: Plan) -> Resu
             let code = Value::Int(state.code().into());
             describe::structure([("statecode", code), ("statename", Value::string(state.name()))])
         }
+        Plan::Infos => {
+            let reply = supervisor.call_from(&client.asker, origin(client, None), Request::Infos).await;
+            end(interface, reply, None)?
+        }
         Plan::Ask(request, given) => {
-            let origin = client.connection.map(|connection| Origin { connection, given: given.clone() });
-            let reply = supervisor.call_from(&client.asker, origin, request).await;
+            let reply = supervisor.call_from(&client.asker, origin(client, given.clone()), request).await;
             end(interface, reply, given)?
         }
         Plan::BadSignal { target, given, text } => {
@@ -130,7 +135,7 @@ pub(super) fn end(
     reply: Result<Reply, Fault>,
     given: Option<String>,
 ) -> Result<Value, Fault> {
-    reply.map(|reply| value_of(interface, reply)).map_err(|fault| as_given(fault, given))
+    reply.map(|reply| value_of(reply, interface.supervisor.now())).map_err(|fault| as_given(fault, given))
 }
 
 /// The name in a fault is written as the client wrote it.
@@ -149,17 +154,20 @@ fn as_given(fault: Fault, given: Option<String>) -> Fault {
     }
 }
 
-fn value_of(interface: &Interface, reply: Reply) -> Value {
+/// Which connection waits for the answer, if that is all that it waits for.
+pub(super) fn origin(client: &Client, given: Option<String>) -> Option<Origin> {
+    client.connection.map(|connection| Origin { connection, given })
+}
+
+pub(super) fn value_of(reply: Reply, now: Now) -> Value {
     match reply {
         Reply::Done => Value::Bool(true),
-        Reply::Info(info) => describe::process_info(&info, interface.supervisor.now()),
+        Reply::Info(info) => describe::process_info(&info, now),
         Reply::Infos(infos) => {
-            let now = interface.supervisor.now();
             Value::Array(infos.iter().map(|info| describe::process_info(info, now)).collect())
         }
-        Reply::Details(details) => describe::process_details(&details, interface.supervisor.now()),
+        Reply::Details(details) => describe::process_details(&details, now),
         Reply::AllDetails(all) => {
-            let now = interface.supervisor.now();
             Value::Array(all.iter().map(|details| describe::process_details(details, now)).collect())
         }
         Reply::Results(results) => describe::results(&results),
@@ -229,6 +237,8 @@ fn known(interface: &Interface, name: &str) -> Result<&'static Method, Fault> {
     interface.find(name).ok_or_else(|| Fault::bare(FaultCode::SignatureUnsupported))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
     tokio::task::spawn_blocking(work).await.map_err(|_| Fault::bare(FaultCode::Failed))
 }
