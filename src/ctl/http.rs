@@ -3,6 +3,9 @@
 /// The most bytes that a head, or the trailer behind the last chunk, may have.
 const HEAD_LIMIT: usize = 64 << 10;
 
+/// The most bytes of room that are made for a body before it comes.
+const ROOM_LIMIT: usize = 8 << 20;
+
 /// The most headers.
 const HEADER_LIMIT: usize = 100;
 
@@ -109,11 +112,23 @@ impl Answer {
     /// # Errors
     /// See [`Malformed`]; then no more may be fed.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let bytes = if self.rest().is_empty() { self.pass_on(bytes) } else { bytes };
         self.pending.extend_from_slice(bytes);
         while self.step()? {}
         self.pending.drain(..self.used);
         self.used = 0;
         Ok(())
+    }
+
+    /// Takes into the body what is known to belong there; the rest.
+    fn pass_on<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let At::Body(left) = self.at else { return bytes };
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        let (body, rest) = bytes.split_at(count);
+        self.body.extend_from_slice(body);
+        let left = left - count as u64;
+        self.at = if left == 0 { At::End } else { At::Body(left) };
+        rest
     }
 
     /// What is not understood yet.
@@ -232,7 +247,10 @@ impl Answer {
             _ if says("transfer-encoding", "chunked") => At::Size,
             _ => match length_of(&response)? {
                 Some(0) => At::End,
-                Some(length) => At::Body(length),
+                Some(length) => {
+                    self.body.reserve(usize::try_from(length).unwrap_or(usize::MAX).min(ROOM_LIMIT));
+                    At::Body(length)
+                }
                 None => At::Endless,
             },
         };
