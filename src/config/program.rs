@@ -1,6 +1,7 @@
 //! `[program:x]` and `[group:x]`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::doubles::{self, Made};
 use super::error::MOST_TOLD;
@@ -82,6 +83,7 @@ fn own_groups(
         // As of a group it is read with fewer names than as of a process.
         let priority = reader.integer("priority", PRIORITY);
         let processes = kind.processes(context, daemon, &section, &name, &name);
+        let processes = processes.into_iter().map(Arc::new).collect();
         let spec = GroupSpec { name, priority, processes, kind: GroupKind::Programs };
         groups.push(Made { spec, section: section.name });
     }
@@ -101,7 +103,8 @@ fn explicit_groups(
         let programs = value::list(&reader.text("programs").unwrap_or_default());
         let mut members = members(context, daemon, &section, &programs, &name, grouped);
         members.sort_by_key(|process| process.priority);
-        let spec = GroupSpec { name, priority, processes: members, kind: GroupKind::Programs };
+        let processes = members.into_iter().map(Arc::new).collect();
+        let spec = GroupSpec { name, priority, processes, kind: GroupKind::Programs };
         groups.push(Made { spec, section: section.name });
     }
     groups

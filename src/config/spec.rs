@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -161,7 +162,7 @@ pub struct GroupSpec {
     pub priority: i64,
     /// Its processes, in autostart order: (priority, name) in a program's own group, (priority, order of `programs=`) in a
     /// `[group:x]`.
-    pub processes: Vec<ProcessSpec>,
+    pub processes: Vec<Arc<ProcessSpec>>,
     /// What its processes are.
     #[serde(default)]
     pub kind: GroupKind,

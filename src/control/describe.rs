@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -109,13 +110,13 @@ fn info_fields(info: &ProcessInfo, now: Now) -> [(&'static str, Value); 14] {
 
 /// `getAllConfigInfo`: twenty-nine fields for each process, sorted by its own name alone.
 #[must_use]
-pub fn config_infos(configs: &[ConfigInfo<ProcessSpec>]) -> Value {
+pub fn config_infos(configs: &[ConfigInfo<Arc<ProcessSpec>>]) -> Value {
     let mut sorted: Vec<_> = configs.iter().collect();
     sorted.sort_by(|a, b| a.name.process.cmp(&b.name.process));
     Value::Array(sorted.into_iter().map(config_info).collect())
 }
 
-fn config_info(info: &ConfigInfo<ProcessSpec>) -> Value {
+fn config_info(info: &ConfigInfo<Arc<ProcessSpec>>) -> Value {
     let spec = &info.spec;
     let (out, err) = (&spec.stdout, &spec.stderr);
     let user = spec.user.as_ref().map_or_else(|| Value::string("none"), |user| Value::Int(user.uid.into()));

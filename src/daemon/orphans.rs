@@ -58,7 +58,7 @@ pub(super) fn gather(treasure: Treasure, groups: &[GroupSpec], tree: Option<&Tre
 fn find<'a>(name: &str, groups: &'a [GroupSpec]) -> Option<(ProcessName, &'a ProcessSpec)> {
     let processes = groups.iter().flat_map(|group| group.processes.iter().map(move |spec| (group, spec)));
     let mut named =
-        processes.map(|(group, spec)| (ProcessName::new(group.name.clone(), spec.name.clone()), spec));
+        processes.map(|(group, spec)| (ProcessName::new(group.name.clone(), spec.name.clone()), &**spec));
     named.find(|(found, _)| found.to_string() == name)
 }
 

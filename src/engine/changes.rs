@@ -1,7 +1,8 @@
 //! The engine's state in pieces, so that a turn writes down only what it has changed; and the state made of such pieces again.
 //! What only clients wait for is in none: no client outlives a crash.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use super::shutdown::LastWords;
 use super::tracked::{Mark, Tracked};
 use super::{Engine, Group, Process, ProcessId};
 use crate::api::{Mono, SupervisorState};
-use crate::config::spec::GroupSpec;
+use crate::config::spec::{GroupSpec, ProcessSpec};
 
 const REST: &str = "engine";
 const ORDER: &str = "groups";
@@ -96,6 +97,23 @@ impl Engine {
         self.take_changes()
     }
 
+    /// Equal specs are in memory once: whoever was read has one for each time that it was written.
+    pub fn share_specs(&mut self) {
+        let mut shared: HashMap<(String, String), Vec<Arc<ProcessSpec>>> = HashMap::new();
+        let mut share = |group: &str, spec: &mut Arc<ProcessSpec>| {
+            let known = shared.entry((group.to_owned(), spec.name.clone())).or_default();
+            match known.iter().find(|known| *known == spec) {
+                Some(known) => *spec = Arc::clone(known),
+                None => known.push(Arc::clone(spec)),
+            }
+        };
+        let configured = self.configured.iter_mut();
+        for group in configured.chain(self.groups.untouched().map(|group| &mut group.spec)) {
+            group.processes.iter_mut().for_each(|spec| share(&group.name, spec));
+        }
+        self.processes.untouched().for_each(|process| share(&process.name.group, &mut process.spec));
+    }
+
     fn order(&self) -> Option<Vec<u8>> {
         written(&self.groups.iter().map(|group| &group.spec.name).collect::<Vec<_>>())
     }
@@ -141,7 +159,7 @@ impl Engine {
         let processes: Tracked<ProcessId, Process> =
             named(PROCESS).map(process).collect::<Result<_, String>>()?;
         let errands: Tracked<Errand, Purpose> = named(ERRAND).map(errand).collect::<Result<_, String>>()?;
-        let engine = Self {
+        let mut engine = Self {
             mood: rest.mood,
             groups: order.into_iter().map(group).collect::<Result<_, String>>()?,
             processes,
@@ -158,6 +176,7 @@ impl Engine {
             register: Register::default(),
             effects: VecDeque::new(),
         };
+        engine.share_specs();
         let known = |id: &ProcessId| engine.processes.contains_key(id);
         match engine.groups.iter().flat_map(|group| &group.members).find(|id| !known(id)) {
             Some(id) => Err(format!("{PROCESS}{} is missing", id.0)),

@@ -1,6 +1,7 @@
 //! A group that is active.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +53,7 @@ impl Engine {
         for process in last.collect::<Vec<_>>().into_iter().rev() {
             let id = ProcessId(self.next_process);
             self.next_process += 1;
-            let mut process = Process::new(id, &spec.name, process.clone());
+            let mut process = Process::new(id, &spec.name, Arc::clone(process));
             process.listener = is_pool.then(Listener::default);
             self.effects.push_back(Effect::PrepareLogs {
                 id,

@@ -1,6 +1,7 @@
 //! Event listener pools: who is told what, when, and how often.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::tests::{group, program};
@@ -194,7 +195,7 @@ fn one_that_keeps_breaking_the_protocol_is_restarted_ever_later_and_one_that_may
         world.dies(pid);
     }
     let mut spec = pool(&["a"], vec![EventKind::RemoteCommunication], 1);
-    spec.processes[0].autorestart = AutoRestart::Never;
+    Arc::make_mut(&mut spec.processes[0]).autorestart = AutoRestart::Never;
     let mut world = World::new(vec![spec]);
     world.says(100, "nonsense");
     assert_eq!(world.engine.deadline(), None, "nothing is due");

@@ -137,13 +137,13 @@ fn file_of(target: &LogTarget) -> Option<PathBuf> {
 }
 
 impl Process {
-    pub(super) fn new(id: ProcessId, group: &str, spec: ProcessSpec) -> Self {
+    pub(super) fn new(id: ProcessId, group: &str, spec: Arc<ProcessSpec>) -> Self {
         Self {
             id,
             name: ProcessName::new(group, spec.name.clone()),
             stdout_logfile: file_of(&spec.stdout.target),
             stderr_logfile: file_of(&spec.stderr.target),
-            spec: Arc::new(spec),
+            spec,
             phase: Phase::Stopped,
             prepared: false,
             tries: 0,

@@ -1,6 +1,7 @@
 //! Transcripts: what the engine decides, told fact by fact.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
@@ -49,6 +50,7 @@ pub(crate) fn program(name: &str) -> ProcessSpec {
 }
 
 pub(crate) fn group(name: &str, priority: i64, processes: Vec<ProcessSpec>) -> GroupSpec {
+    let processes = processes.into_iter().map(Arc::new).collect();
     GroupSpec { name: name.to_owned(), priority, processes, kind: GroupKind::Programs }
 }
 

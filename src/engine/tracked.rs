@@ -75,6 +75,11 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
         std::mem::take(&mut self.stirred)
     }
 
+    /// For what is no change.
+    pub(super) fn untouched(&mut self) -> impl Iterator<Item = &mut V> {
+        self.map.values_mut()
+    }
+
     /// As long as it is the same, nothing is touched.
     pub(super) fn version(&self) -> u64 {
         self.version
@@ -167,6 +172,11 @@ impl Groups {
             self.touched.insert(group.spec.name.clone());
         }
         Some(group)
+    }
+
+    /// For what is no change.
+    pub(super) fn untouched(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.list.iter_mut()
     }
 
     pub(super) fn insert(&mut self, at: usize, group: Group) {

@@ -19,7 +19,7 @@ use super::status;
 use super::takeover::{Legacy, Succession};
 use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::check::Trouble;
-use crate::config::spec::GroupSpec;
+use crate::config::spec::{GroupSpec, ProcessSpec};
 use crate::engine::{Effect, Engine, Errand, Input, LoadReason, Phase, ProcessId, Ticket};
 use crate::logs::main_log::MainLog;
 use crate::logs::plane::{Claim, Plane};
@@ -332,11 +332,11 @@ fn configs(engine: &Engine) -> Configs {
     let active: HashSet<&str> = engine.groups().iter().map(|group| group.spec.name.as_str()).collect();
     let group_infos = |group: &GroupSpec| {
         let in_use = active.contains(group.name.as_str());
-        let one = |spec: &crate::config::spec::ProcessSpec| ConfigInfo {
+        let one = |spec: &Arc<ProcessSpec>| ConfigInfo {
             name: ProcessName::new(group.name.clone(), spec.name.clone()),
             group_priority: group.priority,
             in_use,
-            spec: spec.clone(),
+            spec: Arc::clone(spec),
         };
         group.processes.iter().map(one).collect::<Vec<_>>()
     };

@@ -119,7 +119,7 @@ impl Default for Standing {
 }
 
 /// Everything that is configured, by process name.
-pub type Configs = Arc<Vec<ConfigInfo<ProcessSpec>>>;
+pub type Configs = Arc<Vec<ConfigInfo<Arc<ProcessSpec>>>>;
 
 /// What is odd about the configuration as it was last read, and what would go wrong with it.
 pub type Findings = Arc<Vec<Diagnostic>>;

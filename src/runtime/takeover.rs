@@ -285,6 +285,7 @@ impl Driver {
         let Legacy { mut life, mut inheritance, mut answers } = legacy;
         self.children.put_inherited(&mut life.children, &life.plane, &life.engine, &inheritance);
         self.engine = life.engine;
+        self.engine.share_specs();
         self.last_ticket = life.last_ticket;
         let origins = life.answers.into_iter();
         self.answers = origins

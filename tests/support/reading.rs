@@ -240,7 +240,7 @@ fn group(spec: &GroupSpec) -> Json {
     let mut found = json!({
         "name": spec.name,
         "priority": spec.priority,
-        "processes": spec.processes.iter().map(process).collect::<Vec<_>>(),
+        "processes": spec.processes.iter().map(|spec| process(spec)).collect::<Vec<_>>(),
     });
     if let GroupKind::Listeners(pool) = &spec.kind {
         let mut names: Vec<&str> = pool.events.iter().copied().map(EventKind::name).collect();

@@ -137,3 +137,13 @@ fn a_turn_costs_what_it_has_changed() {
     let changed: Vec<String> = world.engine.take_changes().into_iter().map(|(name, _)| name).collect();
     assert_eq!(changed, ["engine"]);
 }
+
+#[test]
+fn what_was_read_is_in_memory_once() {
+    let mut world = World::new(vec![group("a", 1, vec![program("a")])]);
+    world.crash();
+    let configured = &world.engine.configured()[0].processes[0];
+    let active = &world.engine.groups()[0].spec.processes[0];
+    let process = &world.engine.processes().next().unwrap().spec;
+    assert!(Arc::ptr_eq(configured, active) && Arc::ptr_eq(configured, process));
+}
