@@ -157,7 +157,7 @@ impl Children {
         plan.stderr = streams::own(name, "stderr", &spec.stderr)?;
         let (leaf, door) = self.places.prepare(id, name, spec).unzip();
         plan.cgroup = door.flatten();
-        let spawned = spawn(&plan).map_err(|error| explain::only(error.text(&name.process)))?;
+        let spawned = spawn(plan).map_err(|error| explain::only(error.text(&name.process)))?;
         if let Some(leaf) = leaf.filter(|_| !spawned.in_cgroup) {
             self.places.admit(&leaf, spawned.pid);
         }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::children::Children;
 use super::handle::{Call, Configs, Desk, News, Origin, Standing};
 use super::kept::log::Log;
 use super::kept::{Kept, Recovered};
-use super::pulse::Pulse;
+use super::pulse::{Alarm, Pulse};
 use super::signals::Signals;
 use super::status;
 use super::takeover::{Legacy, Succession};
@@ -92,6 +92,8 @@ pub(super) struct Driver {
     pub(super) children: Children,
     pub(super) log: Arc<MainLog>,
     pub(super) inbox: VecDeque<Input>,
+    /// Facts about those who wait at their gates; nobody is born before these are let through.
+    pub(super) births: VecDeque<Input>,
     pub(super) teller: mpsc::UnboundedSender<Fact>,
     pub(super) loader: Loader,
     pub(super) answers: HashMap<Ticket, Waiting>,
@@ -130,6 +132,7 @@ pub async fn run(
         children: Children::new(plane, surroundings, teller.clone()),
         log,
         inbox: VecDeque::from([Input::Started]),
+        births: VecDeque::new(),
         teller,
         loader,
         answers: HashMap::new(),
@@ -155,6 +158,7 @@ pub async fn run(
     }
     let mut pulse = Pulse::new();
     let mut serve = Some(serve);
+    let mut alarm = Alarm::new();
     loop {
         driver.settle(poll.get_ref());
         driver.children.tidy(false);
@@ -177,6 +181,7 @@ pub async fn run(
         }
         pulse.beat(&mut driver.manager, driver.engine.mood());
         let wake = driver.wake().into_iter().chain(pulse.wake()).min();
+        alarm.set(wake);
         tokio::select! {
             Some(signal) = signals.next() => driver.signalled(signal),
             Some(fact) = facts.recv() => driver.told(fact),
@@ -188,9 +193,11 @@ pub async fn run(
                 driver.inbox.extend(told);
             }
             Some(call) = driver.desk.calls.recv() => driver.asked(call),
-            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
-                driver.children.tidy(true);
-                driver.inbox.push_back(Input::DeadlineReached);
+            () = alarm.rings(), if alarm.is_set() => {
+                if wake.is_some_and(|wake| wake <= Instant::now()) {
+                    driver.children.tidy(true);
+                    driver.inbox.push_back(Input::DeadlineReached);
+                }
             }
         }
     }
@@ -201,7 +208,7 @@ impl Driver {
     fn settle(&mut self, poll: &Epoll) {
         loop {
             self.inbox.extend(self.children.take_exits(poll));
-            let Some(input) = self.inbox.pop_front() else { return };
+            let Some(input) = self.births.pop_front().or_else(|| self.inbox.pop_front()) else { return };
             let ended = match &input {
                 Input::Exited { id, .. } | Input::Unborn { id } => Some(*id),
                 _ => None,

@@ -48,7 +48,7 @@ impl Driver {
                 for notice in notices {
                     self.log.note(&notice);
                 }
-                self.inbox.push_back(input);
+                self.births.push_back(input);
             }
             Effect::Release { id } => self.children.release(id),
             Effect::Signal { id, pid, signal, group, errand } => {

@@ -105,6 +105,7 @@ fn assemble(
         redirect_stderr: spec.redirect_stderr,
         limits: limits(around, spec),
         cgroup: None,
+        apart: spec.limits.memory_max.is_some() || spec.limits.cpu_quota.is_some(),
     };
     Ok(Plan { plan, program })
 }

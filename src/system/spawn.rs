@@ -1,6 +1,6 @@
-//! Starting a program: fork, a gate, exec.
+//! Starting a program: birth, a gate, exec.
 //!
-//! Everything is prepared before the fork. The child waits at the gate until it is let through; if we die first it ends
+//! Everything is prepared before the child is born, in our memory ([`nursery`]) or by fork. The child waits at the gate until it is let through; if we die first it ends
 //! there, so that no program runs that nobody knows of. What fails in the child comes back as (step, errno).
 
 use std::ffi::CString;
@@ -10,17 +10,26 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use super::errno::{errno_name, errno_words};
-use super::fds::{duplicate_from, set_nonblocking};
+use super::fds::duplicate_from;
 use super::pidfd::PidFd;
 use super::user::Identity;
 
-mod child;
+pub use nursery::tidy;
 
-/// Everything that the child needs between fork and exec.
+mod calls;
+mod child;
+mod nursery;
+
+use nursery::Born;
+
+/// libc's own constant does not fit the type that it has.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// Everything that the child needs between its birth and exec.
 #[derive(Debug, Default)]
 pub struct SpawnPlan {
     /// The file to execute.
@@ -47,6 +56,8 @@ pub struct SpawnPlan {
     pub limits: Vec<ProcessLimit>,
     /// The cgroup that it is born into.
     pub cgroup: Option<OwnedFd>,
+    /// Its cgroup may end it for want of memory, or let it wait for a processor: it must have nothing of ours.
+    pub apart: bool,
 }
 
 /// A limit of setrlimit(2).
@@ -278,11 +289,12 @@ impl fmt::Display for SpawnError {
 
 impl std::error::Error for SpawnError {}
 
-/// The child's ends, all numbered 10 or more, so that none stands where another is to go.
+/// The child's ends.
 struct TheirEnds {
     stdin: OwnedFd,
     stdout: OwnedFd,
-    stderr: OwnedFd,
+    /// `None`: goes where stdout goes.
+    stderr: Option<OwnedFd>,
     gate: OwnedFd,
     report: OwnedFd,
 }
@@ -296,26 +308,21 @@ struct OurEnds {
     report: File,
 }
 
-/// Starts a child, which waits at its gate.
+/// Starts a child, which waits at its gate. Its ends may stay open here for a moment, until [`tidy`] finds that it has them.
 ///
 /// # Errors
 /// When pipes cannot be made, or a process.
-pub fn spawn(plan: &SpawnPlan) -> Result<Spawned, SpawnError> {
-    let (ours, theirs) = make_ends(plan).map_err(SpawnError::Pipes)?;
-    let prepared = child::Prepared::new(plan, &theirs);
-    let (pid, in_cgroup) = child::fork(&prepared).map_err(SpawnError::Fork)?;
-    drop(theirs);
-    let pidfd = match PidFd::open(pid) {
-        Ok(pidfd) => pidfd,
-        Err(error) => {
-            drop(ours);
-            child::reap(pid);
-            return Err(SpawnError::Pipes(error));
-        }
+pub fn spawn(mut plan: SpawnPlan) -> Result<Spawned, SpawnError> {
+    let cgroup = plan.cgroup.take();
+    let cgroup = cgroup.as_ref().map(AsRawFd::as_raw_fd);
+    let (ours, theirs) = make_ends(&mut plan).map_err(SpawnError::Pipes)?;
+    let Born { pid, pidfd, in_cgroup } = match nursery::bear(Box::new(plan), cgroup, &theirs) {
+        Ok(born) => born,
+        Err(plan) => fork(plan, cgroup, &theirs)?,
     };
     Ok(Spawned {
         pid,
-        pidfd,
+        pidfd: PidFd::new(pidfd),
         in_cgroup,
         gate: Gate(ours.gate),
         report: Report(ours.report),
@@ -325,32 +332,53 @@ pub fn spawn(plan: &SpawnPlan) -> Result<Spawned, SpawnError> {
     })
 }
 
-fn make_ends(plan: &SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
-    let high = |fd: OwnedFd| duplicate_from(fd.as_raw_fd(), 10);
-    let output = |given: Option<&OwnedFd>| -> io::Result<(Option<OwnedFd>, OwnedFd)> {
+/// A child with a copy of all that we have.
+fn fork(plan: Box<SpawnPlan>, cgroup: Option<i32>, ends: &TheirEnds) -> Result<Born, SpawnError> {
+    let stderr = ends.stderr.as_ref().unwrap_or(&ends.stdout);
+    let ends = [&ends.stdin, &ends.stdout, stderr, &ends.gate, &ends.report];
+    // So that none stands where another is to go.
+    let high = |end: &OwnedFd| duplicate_from(end.as_raw_fd(), 10);
+    let high = ends.into_iter().map(high).collect::<io::Result<Vec<_>>>().map_err(SpawnError::Pipes)?;
+    let mut numbers = [0; 5];
+    numbers.iter_mut().zip(&high).for_each(|(number, end)| *number = end.as_raw_fd());
+    let prepared = child::Prepared::new(plan, numbers, None, (1..=64).collect());
+    let (pid, in_cgroup) = child::fork(&prepared, cgroup).map_err(SpawnError::Fork)?;
+    match PidFd::open(pid) {
+        Ok(pidfd) => Ok(Born { pid, pidfd: pidfd.into_fd(), in_cgroup }),
+        Err(error) => {
+            child::end(pid);
+            Err(SpawnError::Pipes(error))
+        }
+    }
+}
+
+fn make_ends(plan: &mut SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
+    let output = |given: Option<OwnedFd>| -> io::Result<(Option<OwnedFd>, OwnedFd)> {
         if let Some(given) = given {
-            return Ok((None, duplicate_from(given.as_raw_fd(), 10)?));
+            return Ok((None, given));
         }
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        set_nonblocking(&read)?;
-        Ok((Some(read), high(write)?))
+        fcntl_setfl(&read, OFlags::NONBLOCK)?;
+        Ok((Some(read), write))
     };
-    let (our_stdin, stdin) = match &plan.stdin {
-        Some(given) => (None, duplicate_from(given.as_raw_fd(), 10)?),
+    let (our_stdin, stdin) = match plan.stdin.take() {
+        Some(given) => (None, given),
         None => {
             let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-            set_nonblocking(&write)?;
-            (Some(write), high(read)?)
+            fcntl_setfl(&write, OFlags::NONBLOCK)?;
+            (Some(write), read)
         }
     };
-    let (our_stdout, stdout) = output(plan.stdout.as_ref())?;
-    let (our_stderr, stderr) =
-        output(if plan.redirect_stderr { Some(&stdout) } else { plan.stderr.as_ref() })?;
+    let (our_stdout, stdout) = output(plan.stdout.take())?;
+    let (our_stderr, stderr) = match plan.redirect_stderr {
+        true => (None, None),
+        false => output(plan.stderr.take()).map(|(ours, theirs)| (ours, Some(theirs)))?,
+    };
     let (gate, our_gate) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (our_report, report) =
-        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
-    set_nonblocking(&our_report)?;
-    let theirs = TheirEnds { stdin, stdout, stderr, gate: high(gate)?, report: high(report)? };
+    let (our_report, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // It stays for as long as the program, and the pages in the pipes of a user are counted.
+    fcntl_setpipe_size(&report, 4096)?;
+    let theirs = TheirEnds { stdin, stdout, stderr, gate, report };
     let ours = OurEnds {
         stdin: our_stdin,
         stdout: our_stdout,

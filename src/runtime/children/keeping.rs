@@ -19,7 +19,7 @@ use crate::system::clock;
 use crate::system::epoll::Epoll;
 use crate::system::errno::io_errno_words;
 use crate::system::reexec::Inheritance;
-use crate::system::spawn::Spawned;
+use crate::system::spawn::{self, Spawned};
 
 /// Items of the bag that are looked at when something else is done.
 const IN_PASSING: usize = 2;
@@ -123,6 +123,7 @@ impl Children {
 
     /// Lets a little of what nobody wants any more go from the bag.
     pub(in crate::runtime) fn tidy(&mut self, at_leisure: bool) {
+        spawn::tidy();
         if let Some(bag) = &mut self.bag {
             bag.tidy(if at_leisure { AT_LEISURE } else { IN_PASSING });
         }
@@ -137,7 +138,7 @@ impl Children {
 
     /// Something in the bag is wanted no more.
     pub(in crate::runtime) fn is_untidy(&self) -> bool {
-        self.bag.as_ref().is_some_and(Bag::is_untidy)
+        spawn::tidy() || self.bag.as_ref().is_some_and(Bag::is_untidy)
     }
 
     /// What has changed since this was last asked.

@@ -1,35 +1,56 @@
-//! Between fork and exec: nothing here allocates, locks or takes what was not prepared.
+//! Between birth and exec: nothing here allocates, locks, panics or takes what was not prepared; and nothing is written but to
+//! this stack and to a word that waits for it, since the memory may be the parent's ([`super::nursery`]).
 #![allow(unsafe_code)]
 
 use std::fmt::Write as _;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::ptr::null;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use libc::{c_char, c_int};
 use nix::errno::Errno;
 
-use super::{ProcessLimit, SpawnPlan, Step, TheirEnds};
+use super::{SpawnPlan, Step, calls};
 
 /// Where the child keeps its end of the gate and of the report.
 const GATE: c_int = 3;
 const REPORT: c_int = 4;
 
-/// What the child reads, made before the fork.
-pub(super) struct Prepared<'a> {
-    plan: &'a SpawnPlan,
+/// What tells a parent that its descriptors are its own again.
+pub(super) const APART: u32 = 2;
+
+/// What the child reads, made before it is born. It lives until the child is a program, or gone.
+pub(super) struct Prepared {
+    plan: Box<SpawnPlan>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     /// What goes to 0, 1, 2, [`GATE`] and [`REPORT`]; each is 10 or more.
     ends: [c_int; 5],
+    /// Of a child that shares our memory and our descriptors.
+    shared: Option<Shared>,
+    /// Signals whose dispositions are to be the default ones.
+    dispositions: Vec<c_int>,
     /// Beginnings of sentences, without the errno.
     couldnt_setuid: Vec<u8>,
     couldnt_chdir: Vec<u8>,
     couldnt_exec: Vec<u8>,
 }
 
-impl<'a> Prepared<'a> {
-    pub(super) fn new(plan: &'a SpawnPlan, ends: &TheirEnds) -> Self {
+/// What a child needs in order to leave its parent's table of descriptors.
+pub(super) struct Shared {
+    /// It needs none from there on.
+    pub(super) first: c_int,
+    /// Says [`APART`] when it has done that.
+    pub(super) word: &'static AtomicU32,
+}
+
+impl Prepared {
+    pub(super) fn new(
+        plan: Box<SpawnPlan>,
+        ends: [c_int; 5],
+        shared: Option<Shared>,
+        dispositions: Vec<c_int>,
+    ) -> Self {
         let pointers = |texts: &[std::ffi::CString]| {
             texts.iter().map(|t| t.as_ptr()).chain([null()]).collect::<Vec<*const c_char>>()
         };
@@ -39,26 +60,26 @@ impl<'a> Prepared<'a> {
         let directory = plan.directory.as_ref().map_or(&b""[..], |d| d.as_bytes());
         let first = plan.argv.first().unwrap_or(&plan.program).as_bytes();
         Self {
-            plan,
+            // They point to what the strings own, which stays where it is when they move.
             argv: pointers(&plan.argv),
             envp: pointers(&plan.envp),
-            ends: [
-                ends.stdin.as_raw_fd(),
-                ends.stdout.as_raw_fd(),
-                ends.stderr.as_raw_fd(),
-                ends.gate.as_raw_fd(),
-                ends.report.as_raw_fd(),
-            ],
+            ends,
+            shared,
+            dispositions,
             couldnt_setuid: sentence("setuid to", uid.as_bytes()),
             couldnt_chdir: sentence("chdir to", directory),
             couldnt_exec: sentence("exec", first),
+            plan,
         }
+    }
+
+    pub(super) fn into_plan(self) -> Box<SpawnPlan> {
+        self.plan
     }
 }
 
-/// Forks, with every signal blocked meanwhile, so that none of our handlers runs in the child. Says whether the child was
-/// born into the cgroup of its plan.
-pub(super) fn fork(prepared: &Prepared<'_>) -> io::Result<(i32, bool)> {
+/// Has every signal blocked meanwhile, so that none of our handlers runs in a child that is born.
+pub(super) fn with_signals_blocked<T>(bear: impl FnOnce() -> T) -> T {
     // SAFETY: an all-zero sigset_t is a valid one; both are filled in by the calls below.
     let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
     // SAFETY: both sets are valid and writable.
@@ -66,20 +87,28 @@ pub(super) fn fork(prepared: &Prepared<'_>) -> io::Result<(i32, bool)> {
         libc::sigfillset(&raw mut all);
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
     }
-    let born = prepared.plan.cgroup.as_ref().map(|cgroup| fork_into(cgroup.as_raw_fd()));
-    let in_cgroup = born.is_some_and(|pid| pid >= 0);
-    // A kernel before 5.7, or a cgroup that takes nobody: it may be moved there later.
-    let elsewhere = || {
-        // SAFETY: the child calls `run` alone, which does only what is allowed after the fork of a program with threads.
-        unsafe { libc::fork() }
-    };
-    let pid = born.filter(|pid| *pid >= 0).unwrap_or_else(elsewhere);
-    if pid == 0 {
-        run(prepared);
-    }
-    let error = io::Error::last_os_error();
+    let born = bear();
     // SAFETY: `before` was filled in above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut()) };
+    born
+}
+
+/// Forks: the child has a copy of our memory. Says whether it was born into the cgroup of its plan.
+pub(super) fn fork(prepared: &Prepared, cgroup: Option<c_int>) -> io::Result<(i32, bool)> {
+    let (pid, error, in_cgroup) = with_signals_blocked(|| {
+        let born = cgroup.map(fork_into);
+        let in_cgroup = born.is_some_and(|pid| pid >= 0);
+        // A kernel before 5.7, or a cgroup that takes nobody: it may be moved there later.
+        let elsewhere = || {
+            // SAFETY: the child calls `run` alone, which does only what is allowed after the fork of a program with threads.
+            unsafe { libc::fork() }
+        };
+        let pid = born.filter(|pid| *pid >= 0).unwrap_or_else(elsewhere);
+        if pid == 0 {
+            run(prepared);
+        }
+        (pid, io::Error::last_os_error(), in_cgroup)
+    });
     if pid < 0 {
         return Err(error);
     }
@@ -91,11 +120,9 @@ pub(super) fn fork(prepared: &Prepared<'_>) -> io::Result<(i32, bool)> {
 
 /// clone3(2) as fork(2), but that the child begins in a cgroup: moving it there later costs milliseconds.
 fn fork_into(cgroup: c_int) -> i32 {
-    // libc's own constant does not fit the type that it has.
-    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     // SAFETY: an all-zero clone_args is a valid one.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = CLONE_INTO_CGROUP;
+    args.flags = super::CLONE_INTO_CGROUP;
     args.exit_signal = u64::from(libc::SIGCHLD.unsigned_abs());
     args.cgroup = u64::from(cgroup.unsigned_abs());
     // SAFETY: the arguments live through the call. No memory is shared: the child has a copy of everything, as after fork,
@@ -110,155 +137,120 @@ pub(super) fn reap(pid: i32) {
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
 }
 
-/// The child.
-fn run(prepared: &Prepared<'_>) -> ! {
+/// Ends a child that waits at its gate.
+pub(super) fn end(pid: i32) {
+    // SAFETY: a number of a child that is not reaped.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    reap(pid);
+}
+
+/// The child. Every signal is blocked, until there is nothing of the parent's any more that a handler, or whoever dumps core,
+/// could meet.
+pub(super) fn run(prepared: &Prepared) -> ! {
+    calls::lead_a_group();
+    leave_table(prepared);
     take_descriptors(prepared);
-    reset_signals();
+    for signal in &prepared.dispositions {
+        calls::reset(*signal);
+    }
     wait_at_gate();
     let (step, errno) = become_program(prepared);
     tell(prepared, step, errno);
-    // SAFETY: ends the child without running anything of the parent's.
-    unsafe { libc::_exit(127) }
+    calls::end()
+}
+
+/// From here on descriptors are opened and closed for us alone.
+fn leave_table(prepared: &Prepared) {
+    let Some(shared) = &prepared.shared else { return };
+    if let Err(errno) = calls::leave_table(shared.first) {
+        let [.., to] = prepared.ends;
+        report(to, Step::Exec, errno);
+        calls::end();
+    }
+    shared.word.store(APART, Ordering::Release);
 }
 
 /// 0, 1, 2, the gate and the report; everything else is closed.
-fn take_descriptors(prepared: &Prepared<'_>) {
+fn take_descriptors(prepared: &Prepared) {
+    // The sources are 10 or more, so no target is a source that is still needed.
     let [stdin, stdout, stderr, gate, report] = prepared.ends;
-    // SAFETY: numbers only; the sources are 10 or more, so no target is a source that is still needed. The fork copied the
-    // table of descriptors, so nothing is closed for the parent.
-    unsafe {
-        libc::setpgid(0, 0);
-        libc::dup2(stdin, 0);
-        libc::dup2(stdout, 1);
-        libc::dup2(stderr, 2);
-        libc::dup3(gate, GATE, libc::O_CLOEXEC);
-        libc::dup3(report, REPORT, libc::O_CLOEXEC);
-        if libc::syscall(libc::SYS_close_range, 5_u32, u32::MAX, 0_u32) != 0 {
-            // Kernels before 5.9; all of ours are close-on-exec anyway.
-            for fd in 5..1024 {
-                libc::close(fd);
+    calls::put(stdin, 0, 0);
+    calls::put(stdout, 1, 0);
+    calls::put(stderr, 2, 0);
+    calls::put(gate, GATE, libc::O_CLOEXEC);
+    calls::put(report, REPORT, libc::O_CLOEXEC);
+    calls::close_from(REPORT + 1);
+}
+
+/// Waits for one byte; the end of the file means that the parent is gone, or wants no child.
+fn wait_at_gate() {
+    loop {
+        match calls::read_byte(GATE) {
+            Ok(1) => return,
+            Err(libc::EINTR) => {}
+            _ => {
+                report(REPORT, Step::Gate, 0);
+                calls::end();
             }
         }
     }
 }
 
-/// Default dispositions, nothing blocked.
-fn reset_signals() {
-    // SAFETY: all-zero values are valid: SIG_DFL without flags, and an empty set. sigaction refuses the numbers that
-    // cannot be set, which is harmless.
-    unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        for number in 1..=64 {
-            libc::sigaction(number, &raw const default, std::ptr::null_mut());
-        }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-    }
-}
-
-/// Waits for one byte; the end of the file means that the parent is gone, or wants no child.
-fn wait_at_gate() {
-    let mut byte = 0_u8;
-    loop {
-        // SAFETY: one writable byte.
-        let n = unsafe { libc::read(GATE, (&raw mut byte).cast(), 1) };
-        if n == 1 {
-            return;
-        }
-        if n < 0 && Errno::last_raw() == libc::EINTR {
-            continue;
-        }
-        report(Step::Gate, 0);
-        // SAFETY: ends the child without running anything of the parent's.
-        unsafe { libc::_exit(127) };
-    }
-}
-
-fn report(step: Step, errno: c_int) {
+fn report(to: c_int, step: Step, errno: c_int) {
     let [a, b, c, d] = errno.to_ne_bytes();
-    let message = [step.code(), a, b, c, d, 0, 0, 0];
-    // SAFETY: a pointer with the length of what it points to.
-    unsafe { libc::send(REPORT, message.as_ptr().cast(), message.len(), libc::MSG_NOSIGNAL) };
+    calls::write(to, &[step.code(), a, b, c, d, 0, 0, 0]);
 }
 
 /// Returns only when something failed.
-fn become_program(prepared: &Prepared<'_>) -> (Step, c_int) {
-    let plan = prepared.plan;
+fn become_program(prepared: &Prepared) -> (Step, c_int) {
+    let plan = &prepared.plan;
     // First, since only root may raise them.
     for limit in &plan.limits {
-        if let Err(errno) = set_limit(limit) {
+        if let Err(errno) = calls::set_limit(limit) {
             return (Step::Limit, errno);
         }
     }
     if let Some(failed) = switch_user(prepared) {
         return failed;
     }
-    if let Some(directory) = &plan.directory {
-        // SAFETY: a string that ends in NUL and lives as long as the plan.
-        if unsafe { libc::chdir(directory.as_ptr()) } != 0 {
-            return (Step::Chdir, Errno::last_raw());
-        }
+    if let Some(directory) = &plan.directory
+        && let Err(errno) = calls::enter(directory)
+    {
+        return (Step::Chdir, errno);
     }
     if let Some(umask) = plan.umask {
-        // SAFETY: a number; cannot fail.
-        unsafe { libc::umask(umask) };
+        calls::set_umask(umask);
     }
+    calls::unblock();
     // SAFETY: arrays of strings that end in NUL, ended by null pointers, all of them alive in `prepared`.
-    unsafe { libc::execve(plan.program.as_ptr(), prepared.argv.as_ptr(), prepared.envp.as_ptr()) };
-    (Step::Exec, Errno::last_raw())
-}
-
-fn set_limit(wanted: &ProcessLimit) -> Result<(), c_int> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is valid and writable.
-    unsafe {
-        if libc::getrlimit(wanted.resource, &raw mut limit) != 0 {
-            return Err(Errno::last_raw());
-        }
-        limit.rlim_max = wanted.hard.unwrap_or(limit.rlim_max);
-        limit.rlim_cur = wanted.soft.min(limit.rlim_max);
-        if libc::setrlimit(wanted.resource, &raw const limit) != 0 {
-            return Err(Errno::last_raw());
-        }
-    }
-    Ok(())
+    let errno = unsafe { calls::execute(&plan.program, prepared.argv.as_ptr(), prepared.envp.as_ptr()) };
+    (Step::Exec, errno)
 }
 
 /// Groups, group, user, and a look whether that was all. Nothing to do for whoever we are already.
-fn switch_user(prepared: &Prepared<'_>) -> Option<(Step, c_int)> {
+fn switch_user(prepared: &Prepared) -> Option<(Step, c_int)> {
     let identity = prepared.plan.identity.as_ref()?;
     let (uid, gid) = (identity.uid, identity.gid);
-    // SAFETY: numbers, and a list that lives as long as the plan.
-    unsafe {
-        if libc::getuid() == uid && libc::geteuid() == uid {
-            return None;
-        }
-        if libc::setgroups(identity.groups.len(), identity.groups.as_ptr()) != 0 {
-            return Some((Step::Groups, Errno::last_raw()));
-        }
-        if libc::setgid(gid) != 0 {
-            return Some((Step::Gid, Errno::last_raw()));
-        }
-        if libc::setuid(uid) != 0 {
-            return Some((Step::Uid, Errno::last_raw()));
-        }
+    let ([real, effective, _], _) = calls::identity();
+    if real == uid && effective == uid {
+        return None;
     }
-    let (mut u, mut g) = ([0; 3], [0; 3]);
-    let ([u0, u1, u2], [g0, g1, g2]) = (&mut u, &mut g);
-    // SAFETY: six distinct writable numbers.
-    unsafe {
-        libc::getresuid(u0, u1, u2);
-        libc::getresgid(g0, g1, g2);
+    if let Err(errno) = calls::set_groups(&identity.groups) {
+        return Some((Step::Groups, errno));
     }
-    (u != [uid; 3] || g != [gid; 3]).then_some((Step::Verify, libc::EPERM))
+    if let Err(errno) = calls::set_group(gid) {
+        return Some((Step::Gid, errno));
+    }
+    if let Err(errno) = calls::set_user(uid) {
+        return Some((Step::Uid, errno));
+    }
+    (calls::identity() != ([uid; 3], [gid; 3])).then_some((Step::Verify, libc::EPERM))
 }
 
 /// Supervisor's sentence to stderr (4.3 `process.py`, `_spawn_as_child`), then (step, errno) to the parent.
-fn tell(prepared: &Prepared<'_>, step: Step, errno: c_int) {
+fn tell(prepared: &Prepared, step: Step, errno: c_int) {
     let mut words = Words::default();
-    // SAFETY: takes nothing.
-    let root = unsafe { libc::geteuid() } == 0;
+    let root = calls::effective_user() == 0;
     let (begin, reason) = match step {
         Step::Groups | Step::Gid if !root => {
             (&prepared.couldnt_setuid[..], Some("Can't drop privilege as nonroot user"))
@@ -276,15 +268,11 @@ fn tell(prepared: &Prepared<'_>, step: Step, errno: c_int) {
         None => write!(words, "{:?}", Errno::from_raw(errno)),
     };
     // First: writing to a stderr that nobody reads any more ends us by SIGPIPE.
-    report(step, errno);
-    // SAFETY: every pointer comes with the length of what it points to.
-    unsafe {
-        for part in [begin, words.as_bytes(), b"\nsupervisor: child process was not spawned\n"] {
-            libc::write(2, part.as_ptr().cast(), part.len());
-        }
+    report(REPORT, step, errno);
+    for part in [begin, words.as_bytes(), b"\nsupervisor: child process was not spawned\n"] {
+        calls::write(2, part);
     }
 }
-
 /// A short text without allocation.
 struct Words {
     bytes: [u8; 64],

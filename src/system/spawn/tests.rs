@@ -12,7 +12,11 @@ fn plan(words: &[&str]) -> SpawnPlan {
 }
 
 fn wait_for(fd: &impl AsFd) {
-    poll(&mut [PollFd::new(fd, PollFlags::IN)], None).unwrap();
+    let moment = rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    // As the loop does, which gives back what children need no more of ours.
+    while poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&moment)).unwrap() == 0 {
+        tidy();
+    }
 }
 
 fn end_of(child: &PidFd) -> WaitStatus {
@@ -33,7 +37,7 @@ fn all_of(fd: OwnedFd) -> String {
 
 #[test]
 fn a_program_runs_once_its_gate_is_open() {
-    let child = spawn(&plan(&["/bin/sh", "-c", "echo out $A; echo err >&2; exit 3"])).unwrap();
+    let child = spawn(plan(&["/bin/sh", "-c", "echo out $A; echo err >&2; exit 3"])).unwrap();
     assert_eq!(child.pidfd.try_reap().unwrap(), None);
     child.gate.open();
     assert_eq!(all_of(child.stdout.unwrap()), "out 1\n");
@@ -44,7 +48,7 @@ fn a_program_runs_once_its_gate_is_open() {
 
 #[test]
 fn a_child_whose_gate_is_dropped_runs_nothing() {
-    let child = spawn(&plan(&["/bin/sh", "-c", "echo no"])).unwrap();
+    let child = spawn(plan(&["/bin/sh", "-c", "echo no"])).unwrap();
     drop(child.gate);
     assert_eq!(all_of(child.stdout.unwrap()), "");
     assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(127));
@@ -59,7 +63,7 @@ fn what_fails_is_told_to_us_and_to_its_stderr() {
         (nowhere, Step::Chdir, "supervisor: couldn't chdir to /no/where: ENOENT\n"),
         (missing, Step::Exec, "supervisor: couldn't exec /no/such/file: ENOENT\n"),
     ] {
-        let child = spawn(&plan).unwrap();
+        let child = spawn(plan).unwrap();
         child.gate.open();
         assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(127));
         assert_eq!(child.report.read(), Some(ExecFailure { step, errno: libc::ENOENT }));
@@ -84,7 +88,7 @@ fn failures_are_described_to_people() {
 
 #[test]
 fn a_group_is_killed_as_a_whole() {
-    let child = spawn(&plan(&["/bin/sh", "-c", "sleep 100 & echo up; wait"])).unwrap();
+    let child = spawn(plan(&["/bin/sh", "-c", "sleep 100 & echo up; wait"])).unwrap();
     child.gate.open();
     wait_for(child.stdout.as_ref().unwrap());
     kill_group(child.pid, Signal::KILL).unwrap();
@@ -96,7 +100,7 @@ fn a_group_is_killed_as_a_whole() {
 
 #[test]
 fn real_time_signals_are_told() {
-    let child = spawn(&plan(&["/bin/sleep", "100"])).unwrap();
+    let child = spawn(plan(&["/bin/sleep", "100"])).unwrap();
     let signal = Signal::from_number(40).unwrap();
     child.gate.open();
     wait_for(&child.report);
@@ -116,7 +120,7 @@ fn a_child_has_its_umask_directory_limit_and_default_signals() {
     plan.limits = vec![ProcessLimit { resource: libc::RLIMIT_NOFILE, soft: 64, hard: None }];
     plan.redirect_stderr = true;
     plan.envp = vec![c"PATH=/usr/bin:/bin".into()];
-    let child = spawn(&plan).unwrap();
+    let child = spawn(plan).unwrap();
     assert!(child.stderr.is_none());
     child.gate.open();
     // 0, 1, 2 and the directory that ls reads.
@@ -131,10 +135,9 @@ fn an_output_may_be_brought() {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
     plan.stdout = Some(write);
     plan.redirect_stderr = true;
-    let child = spawn(&plan).unwrap();
+    let child = spawn(plan).unwrap();
     assert!(child.stdout.is_none() && child.stderr.is_none());
     child.gate.open();
-    drop(plan);
     assert_eq!(all_of(read), "out\nerr\n");
     assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(0));
 }
