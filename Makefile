@@ -49,6 +49,7 @@ bench-deps: deps ## Install the peers that `make bench` measures as well (needs 
 
 bench: bench-deps ## Speed and size beside Python Supervisor, s6, runit and a floor; keeps the table in docs/performance.md
 	cargo bench --locked --bench processes
+	cargo bench --locked --bench pure
 
 soak: ## An hour (SOAK_SECONDS) with 200 programs that crash at random and log; draws docs/soak.svg
 	SOAK_SECONDS=$(or $(SOAK_SECONDS),3600) cargo bench --locked --bench soak

@@ -32,6 +32,9 @@ mod subject;
 mod table;
 mod usage;
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use nix::sys::prctl;
 
 use options::Options;
@@ -41,9 +44,12 @@ use subject::Subject;
 use table::Figures;
 
 /// What every measurement needs.
+#[derive(Debug)]
 pub struct Bench {
     pub programs: Programs,
     pub options: Options,
+    /// How long the answer of ours is, and what its supervisorctl prints, for so many programs.
+    pub sizes: Mutex<BTreeMap<usize, (usize, usize)>>,
 }
 
 fn main() {
@@ -62,7 +68,7 @@ fn main() {
     prctl::set_child_subreaper(true).unwrap();
     let load = machine::load();
     let subjects = options.subjects();
-    let bench = Bench { programs: Programs::compile(), options };
+    let bench = Bench { programs: Programs::compile(), options, sizes: Mutex::default() };
     if bench.options.is_whole() {
         let missing = Subject::PEERS.iter().find(|peer| !peer.is_there());
         assert!(missing.is_none(), "{missing:?} is not installed: run `make bench-deps`");
@@ -92,7 +98,7 @@ fn take_turns(bench: &Bench, scenario: &Scenario, subjects: &[Subject]) -> Vec<F
     let mut figures: Vec<Figures> = scenario.rows.iter().map(|_| Figures::new()).collect();
     for round in 0..bench.options.rounds.unwrap_or(scenario.rounds) {
         for subject in subjects.iter().filter(|subject| scenario.subjects.contains(subject)) {
-            let last = if *subject == Subject::Supervisor { scenario.slow } else { usize::MAX };
+            let last = if Subject::PEERS.contains(subject) { scenario.peers } else { usize::MAX };
             if round >= last {
                 continue;
             }

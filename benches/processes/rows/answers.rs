@@ -22,7 +22,7 @@ pub const HUNDRED: Scenario = Scenario {
     key: "info100",
     subjects: NOT_S6,
     rounds: 3,
-    slow: 2,
+    peers: 2,
     rows: &[
         Row::new("`getAllProcessInfo`, kept connection, 100 programs", "ms", &[Goal::AtMost(0.3)]),
         Row::new("`supervisorctl status`, whole process, 100 programs", "ms", &[Goal::AtMost(3.0)]),
@@ -34,7 +34,7 @@ pub const THOUSAND: Scenario = Scenario {
     key: "info1000",
     subjects: NOT_S6,
     rounds: 3,
-    slow: 1,
+    peers: 1,
     rows: &[
         Row::new("`getAllProcessInfo`, kept connection, 1,000 programs", "ms", &[Goal::AtMost(2.0)]),
         Row::new("`supervisorctl status`, whole process, 1,000 programs", "ms", &[Goal::AtMost(6.0)]),
@@ -99,8 +99,11 @@ pub fn status(daemon: &Daemon<'_>) -> Command {
 
 /// How many bytes ours answers, and prints.
 fn sizes(bench: &Bench, count: usize) -> (usize, usize) {
-    let daemon = running(bench, Subject::Ours, count);
-    (Client::connect(&daemon.socket()).ask(INFO), status(&daemon).output().unwrap().stdout.len())
+    let measure = || {
+        let daemon = running(bench, Subject::Ours, count);
+        (Client::connect(&daemon.socket()).ask(INFO), status(&daemon).output().unwrap().stdout.len())
+    };
+    *bench.sizes.lock().unwrap().entry(count).or_insert_with(measure)
 }
 
 fn floor(bench: &Bench, count: usize) -> Vec<Vec<f64>> {

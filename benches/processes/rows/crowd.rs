@@ -21,13 +21,13 @@ use crate::usage;
 const PROGRAMS: usize = 100;
 const CLIENTS: u32 = 50;
 const PERIOD: Duration = Duration::from_millis(500);
-const TURNS: u32 = 8;
+const TURNS: u32 = 6;
 
 pub const SCENARIO: Scenario = Scenario {
     key: "crowd",
     subjects: SUPERVISORS,
     rounds: 3,
-    slow: 2,
+    peers: 2,
     rows: &[
         Row::new("50 clients polling 100 a second while children log: p99", "ms", &[Goal::AtMost(3.0)]).p99(),
         Row::new("same: CPU per answer", "ms", &[Goal::AtMost(0.2)]),

@@ -14,8 +14,8 @@ const CAP: Duration = Duration::from_secs(60);
 pub const SCENARIO: Scenario = Scenario {
     key: "deaf",
     subjects: ALL,
-    rounds: 3,
-    slow: 1,
+    rounds: 2,
+    peers: 1,
     rows: &[Row::new(
         "100 programs that ignore SIGTERM, stopwaitsecs=2: shutdown",
         "s",

@@ -18,13 +18,13 @@ const PROGRAMS: usize = 50;
 const PACE: Duration = Duration::from_millis(22);
 const KILLS: usize = 120;
 /// Of Supervisor and s6, which take a second for each.
-const SLOW_KILLS: usize = 8;
+const SLOW_KILLS: usize = 6;
 
 pub const SCENARIO: Scenario = Scenario {
     key: "death",
     subjects: ALL,
     rounds: 3,
-    slow: 3,
+    peers: 2,
     rows: &[
         Row::new(FIGURE, "ms", &[Goal::AtMostFloor(2.0), Goal::Ahead(Subject::Runit)]),
         Row::new("same, p99", "ms", &[Goal::AtMost(6.0)]).p99(),

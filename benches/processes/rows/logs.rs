@@ -21,22 +21,21 @@ use crate::usage;
 const LINE: usize = 100;
 const BLOCK: usize = 64 << 10;
 const LINES: u64 = 200_000_000;
-/// Supervisor takes more than a second for so many.
-const LINES_OF_SUPERVISOR: u64 = 100_000_000;
 const BLOCKS: u64 = 8_000 * BLOCK as u64;
+/// s6 and runit take seconds for so many.
+const BLOCKS_OF_SLOW: u64 = BLOCKS / 4;
 
 pub const LINES_ROWS: Scenario = Scenario {
     key: "lines",
     subjects: ALL,
     rounds: 3,
-    slow: 3,
+    peers: 2,
     rows: &[
         Row::new("100-byte lines, 1 child, rotated: CPU per GB", "s", &[Goal::AtMost(1.5)]),
         Row::new("same: bytes a second, with the child", "MB/s", &[]).more(),
     ],
     measure: |bench, subject| {
-        let bytes = if subject == Subject::Supervisor { LINES_OF_SUPERVISOR } else { LINES };
-        let (rate, cpu) = measure(bench, subject, Program::Lines(bytes), bytes);
+        let (rate, cpu) = measure(bench, subject, Program::Lines(LINES), LINES);
         vec![vec![cpu], vec![rate]]
     },
 };
@@ -45,13 +44,15 @@ pub const BLOCKS_ROWS: Scenario = Scenario {
     key: "blocks",
     subjects: ALL,
     rounds: 3,
-    slow: 3,
+    peers: 2,
     rows: &[
         Row::new("64 KiB blocks, 1 child, rotated", "MB/s", &[Goal::AtLeastFloor(0.9)]).more(),
         Row::new("same: CPU per GB", "s", &[Goal::AtMostFloor(1.2)]),
     ],
     measure: |bench, subject| {
-        let (rate, cpu) = measure(bench, subject, Program::Blocks(BLOCKS), BLOCKS);
+        let slow = matches!(subject, Subject::S6 | Subject::Runit);
+        let bytes = if slow { BLOCKS_OF_SLOW } else { BLOCKS };
+        let (rate, cpu) = measure(bench, subject, Program::Blocks(bytes), bytes);
         vec![vec![rate], vec![cpu]]
     },
 };

@@ -16,8 +16,8 @@ const PROGRAMS: usize = 5000;
 pub const SCENARIO: Scenario = Scenario {
     key: "many",
     subjects: &[Subject::Floor, Subject::Ours, Subject::Other],
-    rounds: 2,
-    slow: 0,
+    rounds: 1,
+    peers: 0,
     rows: &[
         Row::new("5,000 programs: start", "ms", &[Goal::AtMost(3000.0)]),
         Row::new("same: PSS", "MiB", &[Goal::AtMost(22.0)]),

@@ -22,8 +22,8 @@ pub struct Scenario {
     pub key: &'static str,
     pub subjects: &'static [Subject],
     pub rounds: usize,
-    /// How many of them Supervisor takes part in, which takes long for some.
-    pub slow: usize,
+    /// How many of them the peers take part in, of whom some take long.
+    pub peers: usize,
     pub rows: &'static [Row],
     /// For each row its samples; none where a subject has none.
     pub measure: fn(&Bench, Subject) -> Vec<Vec<f64>>,

@@ -8,7 +8,7 @@ use crate::Bench;
 use crate::subject::Subject;
 use crate::table::{median, short};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 2;
 
 pub fn table(bench: &Bench) -> String {
     let mut table =

@@ -17,7 +17,7 @@ pub const HUNDRED: Scenario = Scenario {
     key: "pss100",
     subjects: ALL,
     rounds: 2,
-    slow: 1,
+    peers: 1,
     rows: &[
         Row::new("PSS with 100 logged programs; ours with D-Bus connected", "MiB", &[Goal::AtMost(3.5)]),
         Row::new("same, without D-Bus", "MiB", &[]),
@@ -32,7 +32,7 @@ pub const THOUSAND: Scenario = Scenario {
     key: "pss1000",
     subjects: ALL,
     rounds: 2,
-    slow: 1,
+    peers: 1,
     rows: &[
         Row::new("PSS with 1,000 logged programs; ours with D-Bus connected", "MiB", &[Goal::AtMost(6.0)]),
         Row::new("same, without D-Bus", "MiB", &[]),

@@ -18,7 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
     key: "start",
     subjects: ALL,
     rounds: 3,
-    slow: 2,
+    peers: 2,
     rows: &[
         Row::new(FIGURE, "ms", &[Goal::AtMostFloor(2.0)]),
         Row::new("stop of 1,000", "ms", &[Goal::AtMostFloor(2.0)]),

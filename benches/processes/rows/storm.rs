@@ -20,7 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     key: "storm",
     subjects: SUPERVISORS,
     rounds: 3,
-    slow: 3,
+    peers: 2,
     rows: &[
         Row::new("200 programs that exit at once, startsecs=0: respawns", "/s", &[Goal::AtLeastFloor(0.6)])
             .more(),
