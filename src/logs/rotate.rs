@@ -121,6 +121,8 @@ impl RotatingFile {
         if fs::metadata(&self.path).is_ok_and(|named| same(&own, &named)) {
             // A gap, which a rotation that was cut off has left, is filled: what is behind it makes no way.
             let gap = (1..self.backups).find(|i| !taken(&numbered(&self.path, *i))).unwrap_or(self.backups);
+            // Replaced by a rename, it would be a reason for the kernel to write out first what is renamed, while we wait.
+            unless_missing(fs::remove_file(numbered(&self.path, gap)))?;
             for i in (1..gap).rev() {
                 unless_missing(fs::rename(numbered(&self.path, i), numbered(&self.path, i + 1)))?;
             }
@@ -276,14 +278,17 @@ mod tests {
     #[test]
     fn a_rotation_that_was_cut_off_costs_no_backup() {
         let names = ["l", "l.1", "l.2", "l.3"];
-        // A daemon was killed after it had made so many steps of: .2 to .3, .1 to .2, the log to .1.
-        for steps in 0..=3 {
+        // A daemon was killed after it had made so many steps of: .3 away, .2 to .3, .1 to .2, the log to .1.
+        for steps in 0..=4_usize {
             let dir = tempfile::tempdir().unwrap();
             let file = |name: &str| dir.path().join(name);
-            for (name, size) in [("l", 10), ("l.1", 1), ("l.2", 2)] {
+            for (name, size) in [("l", 10), ("l.1", 1), ("l.2", 2), ("l.3", 3)] {
                 fs::write(file(name), vec![b'x'; size]).unwrap();
             }
-            for step in 0..steps {
+            if steps > 0 {
+                fs::remove_file(file("l.3")).unwrap();
+            }
+            for step in 0..steps.saturating_sub(1) {
                 fs::rename(file(names[2 - step]), file(names[3 - step])).unwrap();
             }
             let mut log = RotatingFile::open(&file("l"), 10, 3).unwrap();
