@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::afterwards::Afterwards;
 use super::children::Children;
 use super::handle::{Call, Configs, Desk, News, Origin, Standing};
 use super::kept::log::Log;
@@ -109,6 +110,7 @@ pub(super) struct Driver {
     reap_strangers: bool,
     /// Every surface knows what is configured as of the last turn of the engine.
     shown_configs: bool,
+    afterwards: Afterwards,
 }
 
 /// Runs until every program has been stopped; says whether to end or to begin again.
@@ -145,6 +147,7 @@ pub async fn run(
         last_ticket: 0,
         reap_strangers,
         shown_configs: false,
+        afterwards: Afterwards::new(),
     };
     if let Some(kept) = parts.kept {
         driver.begin_to_keep(kept);
@@ -195,8 +198,7 @@ pub async fn run(
             Some(call) = driver.desk.calls.recv() => driver.asked(call),
             () = alarm.rings(), if alarm.is_set() => {
                 if wake.is_some_and(|wake| wake <= Instant::now()) {
-                    driver.children.tidy(true);
-                    driver.inbox.push_back(Input::DeadlineReached);
+                    driver.in_time();
                 }
             }
         }
@@ -287,7 +289,15 @@ impl Driver {
         let now = clock::now().mono;
         let untidy = self.children.is_untidy().then(|| now + TIDY);
         let deadlines = self.engine.deadline().into_iter().chain(self.children.deadline()).chain(untidy);
-        deadlines.min().map(|deadline| Instant::now() + deadline.since(now))
+        let deadline = deadlines.min().map(|deadline| Instant::now() + deadline.since(now));
+        deadline.into_iter().chain(self.afterwards.wake()).min()
+    }
+
+    /// Something is due.
+    fn in_time(&mut self) {
+        self.children.tidy(true);
+        self.afterwards.look();
+        self.inbox.push_back(Input::DeadlineReached);
     }
 
     pub(super) fn asked(&mut self, call: Call) {
@@ -305,6 +315,7 @@ impl Driver {
             Fact::Input(input) => {
                 if let Input::Loaded { errand, .. } = &input {
                     self.loads.remove(errand);
+                    self.afterwards.again();
                 }
                 self.inbox.push_back(input);
             }

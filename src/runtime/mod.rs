@@ -4,6 +4,7 @@
 //! child, a disk or a client. *Tested:* by the programs in `tests/`.
 
 pub mod adopt;
+mod afterwards;
 pub mod children;
 pub mod driver;
 mod explain;

@@ -121,7 +121,7 @@ impl Channel {
             capture: self.capture.clone(),
             last_words: self.last_words.clone(),
             lost: self.drain.lost,
-            journal: self.drain.journal.as_ref().map(Lines::record).unwrap_or_default(),
+            journal: self.drain.journal.as_deref().map(Lines::record).unwrap_or_default(),
         }
     }
 
@@ -190,7 +190,7 @@ impl Channel {
 
     /// Where it stands.
     pub(super) fn carry(&self) -> Carry {
-        Carry::new(self.stripper.as_ref(), self.capture.as_ref())
+        Carry::new(self.stripper.as_ref(), self.capture.as_deref())
     }
 
     /// Goes on where the stream stood when a daemon died.
@@ -199,7 +199,7 @@ impl Channel {
             *stripper = stood;
         }
         if let Some(capture) = &mut self.capture {
-            *capture = carry.capture(capture.limit()).unwrap_or_else(|| Capture::new(capture.limit()));
+            **capture = carry.capture(capture.limit()).unwrap_or_else(|| Capture::new(capture.limit()));
         }
     }
 
