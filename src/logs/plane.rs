@@ -6,7 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use super::sink::{FileSink, Journal};
 pub use budget::{Budget, Claim};
 pub use drops::Drops;
 pub use pause::{ChannelRecord, FileRecord, Paused, PlaneRecord};
+use queue::{Commands, queue};
 
 use crate::api::event::Source;
 use crate::api::{Event, Notice};
@@ -31,6 +32,7 @@ mod channel;
 pub mod drops;
 mod pace;
 mod pause;
+mod queue;
 mod thread;
 
 /// A stream of one child, as its owner numbers it; never used again.
@@ -120,8 +122,6 @@ enum Command {
     Recall(Vec<(ChannelId, LastWords)>),
 }
 
-/// Commands that wait while the thread is held up by a disk.
-const QUEUE: usize = 8192;
 /// How long the end waits for the last output to be written.
 const END: Duration = Duration::from_secs(5);
 /// The same for the journal.
@@ -130,7 +130,7 @@ const JOURNAL_END: Duration = Duration::from_secs(2);
 /// The handle of the thread. No call here waits for it, except [`Plane::stop`].
 pub struct Plane {
     /// `None`: the thread is to end.
-    commands: Option<SyncSender<Command>>,
+    commands: Option<Commands>,
     wake: Arc<OwnedFd>,
     notify: Notify,
     drops: Drops,
@@ -163,7 +163,7 @@ impl Plane {
         let Finished { said, echo } = cell.as_mut().map(Cell::finish).unwrap_or_default();
         said.into_iter().for_each(|notice| notify(PlaneEvent::Note(notice)));
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let (commands, queue) = sync_channel(QUEUE);
+        let (commands, queue) = queue();
         let drops = Drops::default();
         let worker =
             thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify), drops.clone(), cell, echo)?;
@@ -242,7 +242,7 @@ impl Plane {
     }
 
     fn send(&self, command: Command) -> bool {
-        let sent = self.commands.as_ref().is_some_and(|commands| commands.try_send(command).is_ok());
+        let sent = self.commands.as_ref().is_some_and(|commands| commands.give(command));
         self.wake();
         sent
     }

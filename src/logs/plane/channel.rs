@@ -67,7 +67,7 @@ pub(super) struct Channel {
     /// For people.
     whose: String,
     stripper: Option<Stripper>,
-    capture: Option<Capture>,
+    capture: Option<Box<Capture>>,
     last_words: LastWords,
     drain: Drain,
 }
@@ -76,7 +76,7 @@ pub(super) struct Channel {
 struct Drain {
     spec: ChannelSpec,
     file: Option<SharedFile>,
-    journal: Option<Lines>,
+    journal: Option<Box<Lines>>,
     /// Events that found no room on their way, since the last that did.
     lost: u64,
 }
@@ -98,14 +98,14 @@ impl Channel {
             Purpose::Program { capture, .. } => capture,
             Purpose::Listener(_) => 0,
         };
-        let journal = lines_of(&spec, journal, file.is_some());
+        let journal = lines_of(&spec, journal, file.is_some()).map(Box::new);
         Self {
             stream: stream_of(&fd),
             room: Room::of(&fd),
             whose: whose(&spec),
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
-            capture: (limit > 0).then(|| Capture::new(limit)),
+            capture: (limit > 0).then(|| Box::new(Capture::new(limit))),
             last_words: LastWords::default(),
             drain: Drain { spec, file, journal, lost: 0 },
         }
@@ -118,7 +118,7 @@ impl Channel {
             fd: self.fd.as_raw_fd(),
             spec: self.drain.spec.clone(),
             stripper: self.stripper.clone(),
-            capture: self.capture.clone(),
+            capture: self.capture.as_deref().cloned(),
             last_words: self.last_words.clone(),
             lost: self.drain.lost,
             journal: self.drain.journal.as_deref().map(Lines::record).unwrap_or_default(),
@@ -138,7 +138,8 @@ impl Channel {
         journal: Option<Arc<Journal>>,
     ) -> Self {
         let ChannelRecord { spec, stripper, capture, last_words, lost, journal: lines, .. } = record;
-        let journal = lines_of(&spec, journal, file.is_some()).map(|begun| begun.resume(lines));
+        let journal = lines_of(&spec, journal, file.is_some()).map(|begun| begun.resume(lines)).map(Box::new);
+        let capture = capture.map(Box::new);
         let (stream, room, whose) = (stream_of(&fd), Room::of(&fd), whose(&spec));
         let drain = Drain { spec, file, journal, lost };
         Self { fd, stream, room, whose, stripper, capture, last_words, drain }

@@ -184,7 +184,7 @@ impl Worker {
             Ok(()) => {
                 let mut channel = Channel::resume(record, fd, file, journal);
                 self.recall(&mut channel);
-                self.channels.insert(id, channel);
+                self.channels.insert(id, Box::new(channel));
             }
             Err(error) => self.unreadable(&record.spec, &error),
         }

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::buffer::Buffer;
 use super::channel::{Channel, Outcome, Output};
 use super::pace::Pace;
+use super::queue::Queue;
 use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, Prepared, Purpose, SharedFile};
 use crate::api::{Level, Notice};
 use crate::logs::cell::{Cell, Echo};
@@ -25,7 +26,7 @@ const WAKE: u64 = u64::MAX;
 const URGENT: u64 = u64::MAX - 1;
 
 pub(super) struct Worker {
-    queue: Receiver<Command>,
+    queue: Queue,
     wake: Arc<OwnedFd>,
     notify: Notify,
     /// The streams, and `urgent`.
@@ -33,7 +34,7 @@ pub(super) struct Worker {
     /// What is heeded also while the others are left alone: commands, and what event listeners say.
     urgent: Epoll,
     pace: Pace,
-    pub(super) channels: HashMap<ChannelId, Channel>,
+    pub(super) channels: HashMap<ChannelId, Box<Channel>>,
     /// Of channels that were closed before they were drained.
     pub(super) last_words: HashMap<ChannelId, LastWords>,
     pub(super) output: Output,
@@ -43,7 +44,7 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        queue: Receiver<Command>,
+        queue: Queue,
         wake: Arc<OwnedFd>,
         notify: Notify,
         drops: Drops,
@@ -112,7 +113,7 @@ impl Worker {
         // Reset before looking, so that nothing is missed.
         let _ = rustix::io::read(&self.wake, &mut count);
         loop {
-            let command = match self.queue.try_recv() {
+            let command = match self.queue.take() {
                 Ok(command) => command,
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => {
@@ -149,7 +150,7 @@ impl Worker {
             Ok(()) => {
                 let mut channel = Channel::new(fd, log);
                 self.recall(&mut channel);
-                self.channels.insert(id, channel);
+                self.channels.insert(id, Box::new(channel));
             }
             Err(error) => self.unreadable(&log.spec, &error),
         }
