@@ -4,9 +4,8 @@
 //! them, within seconds on the same machine; a figure is the median over all rounds, a ratio the median of the rounds' ratios.
 //! Only the ratios mean anything elsewhere. Each row says in its own file how it is taken (`rows/`).
 //!
-//! Everybody starts the same C programs (`benches/programs`), which say through a FIFO when they began; all files are in memory
-//! (/dev/shm), since what a disk does is nobody's merit. The CPU of a daemon is that of all its processes but the programs. dinit,
-//! which is the nearest peer in some of these rows, is not in Debian 12.
+//! Everybody starts the same C programs (`benches/programs`), which say through a FIFO when they began. The CPU of a daemon is that of
+//! all its processes but the programs. dinit, which is the nearest peer in some of these rows, is not in Debian 12.
 //!
 //! `cargo bench --bench processes -- --help` for how to run less, or two builds against each other.
 #![allow(

@@ -10,8 +10,8 @@ const PREFACE: &str = "\
 
 `make bench` measures ours, Python Supervisor, s6, runit and a floor in turn, in one run, and keeps its table here. Machines differ: the
 ratios are what counts. `floor` is a C program that makes only the system calls (`benches/programs`); `benches/processes` says how
-each figure is taken. A figure is the median over all rounds (or the 99th percentile), a ratio the median of the rounds' ratios. All files
-are in memory. dinit, which has no package in Debian 12, is not measured.
+each figure is taken. A figure is the median over all rounds (or the 99th percentile), a ratio the median of the rounds' ratios.
+dinit, which has no package in Debian 12, is not measured.
 ";
 
 /// Keeps a whole run's table.

@@ -49,9 +49,8 @@ impl Programs {
     }
 }
 
-/// Where daemons have their files: in memory, since what a disk does is none of theirs; or in $BENCH_HOME.
+/// Where daemons have their files: where temporary ones go, or in $BENCH_HOME. What is written there is removed before a disk is
+/// bothered with it.
 pub fn home() -> PathBuf {
-    let memory = PathBuf::from("/dev/shm");
-    let or = || if memory.is_dir() { memory.clone() } else { std::env::temp_dir() };
-    std::env::var_os("BENCH_HOME").map_or_else(or, PathBuf::from)
+    std::env::var_os("BENCH_HOME").map_or_else(std::env::temp_dir, PathBuf::from)
 }

@@ -28,7 +28,7 @@ const BLOCKS_OF_SLOW: u64 = BLOCKS / 4;
 pub const LINES_ROWS: Scenario = Scenario {
     key: "lines",
     subjects: ALL,
-    rounds: 3,
+    rounds: 5,
     peers: 2,
     rows: &[
         Row::new("100-byte lines, 1 child, rotated: CPU per GB", "s", &[Goal::AtMost(1.5)]),
@@ -43,8 +43,8 @@ pub const LINES_ROWS: Scenario = Scenario {
 pub const BLOCKS_ROWS: Scenario = Scenario {
     key: "blocks",
     subjects: ALL,
-    rounds: 3,
-    peers: 2,
+    rounds: 7,
+    peers: 3,
     rows: &[
         Row::new("64 KiB blocks, 1 child, rotated", "MB/s", &[Goal::AtLeastFloor(0.9)]).more(),
         Row::new("same: CPU per GB", "s", &[Goal::AtMostFloor(1.2)]),
