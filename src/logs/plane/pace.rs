@@ -1,8 +1,8 @@
 //! How long the thread leaves the pipes alone, so that one read brings many lines.
 //!
-//! A line that comes alone is written at once. Where turns follow one another closely, the thread rests between them: two
-//! milliseconds at most, and never for longer than any of the pipes takes to fill to a quarter at the pace it has. A pipe that
-//! is in a hurry for long is made wider.
+//! A line that comes alone is written at once. Where the thread need not wait long for the next, it rests between its turns:
+//! two milliseconds at most, and never for longer than any of the pipes takes to fill to a quarter at the pace it has. A pipe
+//! that is in a hurry for long is made wider.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -11,8 +11,10 @@ use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 
 use crate::logs::cell::CHUNK;
 
-/// The longest rest, and what is taken for a close succession of turns.
+/// The longest rest.
 const LONGEST: Duration = Duration::from_millis(2);
+/// Who comes after a longer wait comes alone: too little would come in a rest.
+const CLOSE: Duration = Duration::from_micros(500);
 /// What is not worth a rest.
 const SHORTEST: Duration = Duration::from_micros(50);
 /// Who allows less than this is in a hurry.
@@ -21,15 +23,18 @@ const HURRY: Duration = Duration::from_micros(250);
 const HURRIED: u8 = 16;
 /// How wide.
 const WIDE: usize = 256 * 1024;
-/// What is left free of a pipe: even where each write takes a page of its own, it can be told from a full one.
+/// The part of a pipe that may fill up while it is left alone.
 const SHARE: usize = 4;
+/// The part from which it may be full: each write may take a page of which it fills a little more than half.
+const FULL: usize = 2;
 
 /// The pace of the streams.
 #[derive(Debug)]
 pub(super) struct Pace {
     began: Instant,
-    /// From the turn before to this one.
+    /// From the turn before to this one, and how much of that was a wait.
     period: Duration,
+    waited: Duration,
     /// What this turn allows.
     rest: Option<Duration>,
 }
@@ -43,11 +48,12 @@ pub(super) struct Room {
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { began: now, period: Duration::MAX, rest: None }
+        Self { began: now, period: Duration::ZERO, waited: Duration::ZERO, rest: None }
     }
 
-    /// A turn begins.
-    pub(super) fn turn(&mut self, now: Instant) {
+    /// A turn begins, and its wait was over now.
+    pub(super) fn turn(&mut self, waits: Instant, now: Instant) {
+        self.waited = now.saturating_duration_since(waits);
         self.period = now.saturating_duration_since(self.began);
         self.began = now;
         self.rest = None;
@@ -55,12 +61,11 @@ impl Pace {
 
     /// In this turn the read of one pipe has brought so much.
     pub(super) fn heard(&mut self, count: usize, room: &mut Room) {
-        let alone = self.period > LONGEST;
+        let alone = self.waited > CLOSE;
         let allowed = match u32::try_from(count) {
-            _ if alone => Duration::ZERO,
-            // There was more than one read can bring.
-            _ if count >= CHUNK => Duration::ZERO,
-            Ok(0) | Err(_) => return,
+            Ok(0) => return,
+            _ if alone || room.is_full(count) => Duration::ZERO,
+            Err(_) => Duration::ZERO,
             Ok(count) => self.period * room.share() / count,
         };
         let allowed = allowed.min(LONGEST);
@@ -85,6 +90,11 @@ impl Room {
         u32::try_from((self.bytes / SHARE).min(CHUNK / 2)).unwrap_or(0)
     }
 
+    /// Its writer may wait for us, or there was more than one read can bring.
+    fn is_full(&self, count: usize) -> bool {
+        count >= (self.bytes / FULL).min(CHUNK)
+    }
+
     /// Makes a pipe wider whose writer is in a hurry, where the system allows that.
     pub(super) fn widen(&mut self, pipe: &OwnedFd) {
         if self.hurried < HURRIED || self.bytes >= WIDE {
@@ -101,18 +111,23 @@ mod tests {
 
     const MICRO: Duration = Duration::from_micros(1);
 
-    /// What is allowed when these came, so long after the turn before, from pipes of 64 KiB.
-    fn rest(after: Duration, counts: &[usize]) -> Option<Duration> {
+    /// What is allowed when these came, so long after the turn before, from pipes of 64 KiB, after such a wait.
+    fn rest_after(period: Duration, waited: Duration, counts: &[usize]) -> Option<Duration> {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        pace.turn(start + after);
+        pace.turn(start + period - waited, start + period);
         counts.iter().for_each(|count| pace.heard(*count, &mut Room { bytes: 65_536, hurried: 0 }));
         pace.rest()
     }
 
+    fn rest(period: Duration, counts: &[usize]) -> Option<Duration> {
+        rest_after(period, Duration::ZERO, counts)
+    }
+
     #[test]
     fn what_comes_alone_is_followed_by_no_rest_and_what_comes_closely_by_a_short_one() {
-        assert_eq!(rest(Duration::from_millis(3), &[100]), None);
+        assert_eq!(rest_after(1000 * MICRO, 501 * MICRO, &[100]), None);
+        assert_eq!(rest_after(1000 * MICRO, CLOSE, &[100]), Some(LONGEST));
         assert_eq!(rest(10 * MICRO, &[]), None, "nothing came: a command, the end of a stream");
         assert_eq!(rest(10 * MICRO, &[0]), None);
         assert_eq!(rest(10 * MICRO, &[100]), Some(1638 * MICRO + Duration::from_nanos(400)));
@@ -121,11 +136,11 @@ mod tests {
 
     #[test]
     fn no_pipe_fills_up_meanwhile() {
-        // The fastest decides; where each write takes a page of its own, a full pipe has half of what it could have.
+        // The fastest decides.
         assert_eq!(rest(100 * MICRO, &[100, 16_384, 10]), Some(100 * MICRO));
-        assert_eq!(rest(1000 * MICRO, &[32_784]).map(|rest| rest.as_micros()), Some(499));
-        assert_eq!(rest(60 * MICRO, &[65_536]), None);
-        assert_eq!(rest(1000 * MICRO, &[CHUNK]), None, "there is more");
+        assert_eq!(rest(100 * MICRO, &[100, 32_767]).map(|rest| rest.as_micros()), Some(50));
+        assert_eq!(rest(5000 * MICRO, &[100, 32_768]), None, "it may be full");
+        assert_eq!(rest(60 * MICRO, &[30_000]), None, "that is not worth it");
     }
 
     #[test]
@@ -133,7 +148,7 @@ mod tests {
         let mut room = Room::of(&std::fs::File::open("/dev/null").unwrap().into());
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        pace.turn(start + MICRO);
+        pace.turn(start, start + MICRO);
         pace.heard(1, &mut room);
         assert_eq!(pace.rest(), None);
     }
@@ -147,7 +162,7 @@ mod tests {
         let mut turns = |period: Duration, room: &mut Room, count: u8| {
             for _ in 0..count {
                 now += period;
-                pace.turn(now);
+                pace.turn(now, now);
                 pace.heard(10_000, room);
                 room.widen(&read);
             }
@@ -155,7 +170,7 @@ mod tests {
         };
         let narrow = turns(100 * MICRO, &mut room, HURRIED - 1);
         assert!(narrow < WIDE);
-        assert_eq!(turns(LONGEST, &mut room, 1), narrow, "it had time");
+        assert_eq!(turns(LONGEST, &mut room, 1), narrow, "it has time");
         assert_eq!(turns(100 * MICRO, &mut room, HURRIED - 1), narrow);
         assert_eq!(turns(100 * MICRO, &mut room, 1), WIDE);
         assert_eq!(room.share(), 65_536);

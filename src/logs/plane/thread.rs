@@ -67,9 +67,10 @@ impl Worker {
 
     /// Waits for something, and reads what is there; false: stop.
     fn turn(&mut self, ready: &mut Vec<u64>) -> bool {
+        let waits = Instant::now();
         // Only a bug of ours can make this fail; the children must not be blocked by it, so their pipes close.
         let Ok(()) = tokens(&mut self.epoll, None, ready) else { return false };
-        self.pace.turn(Instant::now());
+        self.pace.turn(waits, Instant::now());
         let mut urgent = false;
         for token in ready.iter() {
             match *token {
