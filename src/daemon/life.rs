@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -315,6 +315,7 @@ fn surroundings(invocation: &Invocation, spec: &DaemonSpec, cgroups: Option<Tree
             .nofile_soft
             .map(|given| rlimit::files_for_a_child(given, spec.minfds, ServiceManager::is_ours())),
         cgroups,
+        common: OnceLock::new(),
     }
 }
 

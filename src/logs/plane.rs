@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -24,6 +25,7 @@ use queue::{Commands, queue};
 
 use crate::api::event::Source;
 use crate::api::{Event, Notice};
+use crate::system::epoll::{Epoll, Interest};
 use crate::systemd::journal::SOCKET;
 
 mod budget;
@@ -122,6 +124,11 @@ enum Command {
     Recall(Vec<(ChannelId, LastWords)>),
 }
 
+/// Streams that have come to their end and have told all, with what was last said there.
+type Closed = Arc<Mutex<HashMap<ChannelId, LastWords>>>;
+
+/// Streams that may be opened before the thread takes them in, as long as nothing comes from them.
+const UNHEEDED: usize = 256;
 /// How long the end waits for the last output to be written.
 const END: Duration = Duration::from_secs(5);
 /// The same for the journal.
@@ -132,6 +139,11 @@ pub struct Plane {
     /// `None`: the thread is to end.
     commands: Option<Commands>,
     wake: Arc<OwnedFd>,
+    /// What the thread waits for, but for what event listeners say.
+    streams: Epoll,
+    /// Streams that were opened, and the thread was not woken for.
+    unheeded: AtomicUsize,
+    closed: Closed,
     notify: Notify,
     drops: Drops,
     files: Mutex<HashMap<PathBuf, Weak<Mutex<FileSink>>>>,
@@ -167,6 +179,7 @@ impl Plane {
         let drops = Drops::default();
         let worker =
             thread::Worker::new(queue, Arc::clone(&wake), Arc::clone(&notify), drops.clone(), cell, echo)?;
+        let (streams, closed) = (worker.streams()?, Arc::clone(&worker.closed));
         let (runs, running) = channel();
         std::thread::Builder::new().name("logs".to_owned()).spawn(move || {
             let _runs: Sender<Infallible> = runs;
@@ -175,6 +188,9 @@ impl Plane {
         Ok(Self {
             commands: Some(commands),
             wake,
+            streams,
+            unheeded: AtomicUsize::new(0),
+            closed,
             notify,
             drops,
             files: Mutex::default(),
@@ -204,7 +220,30 @@ impl Plane {
     /// # Errors
     /// When the thread does not keep up: no channel then.
     pub fn open(&self, id: ChannelId, fd: OwnedFd, log: Prepared) -> io::Result<()> {
-        if self.send(Command::Open { id, fd, log }) { Ok(()) } else { Err(overloaded()) }
+        let listens = matches!(log.spec.purpose, Purpose::Listener(_));
+        if !listens {
+            // Whatever comes from it wakes the thread, which takes it in then.
+            self.streams.add(&fd, id.0, Interest::READ)?;
+        }
+        if !self.put(Command::Open { id, fd, log }) {
+            return Err(overloaded());
+        }
+        if listens || self.unheeded.fetch_add(1, Ordering::Relaxed) >= UNHEEDED {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    /// What was last said on these channels, if all of them have come to their end and have told all that there is to tell;
+    /// otherwise they are to be drained.
+    #[must_use]
+    pub fn drained(&self, ids: &[ChannelId]) -> Option<Option<String>> {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !ids.iter().all(|id| closed.contains_key(id)) {
+            return None;
+        }
+        let words: Vec<LastWords> = ids.iter().filter_map(|id| closed.remove(id)).collect();
+        Some(words.iter().rev().find_map(LastWords::text))
     }
 
     /// Writes out what the channels still hold, closes them, then tells [`PlaneEvent::Drained`], with the last words of the
@@ -242,12 +281,17 @@ impl Plane {
     }
 
     fn send(&self, command: Command) -> bool {
-        let sent = self.commands.as_ref().is_some_and(|commands| commands.give(command));
+        let sent = self.put(command);
         self.wake();
         sent
     }
 
+    fn put(&self, command: Command) -> bool {
+        self.commands.as_ref().is_some_and(|commands| commands.give(command))
+    }
+
     fn wake(&self) {
+        self.unheeded.store(0, Ordering::Relaxed);
         // Full means that it is awake already.
         let _ = rustix::io::write(self.wake.as_fd(), &1_u64.to_ne_bytes());
     }

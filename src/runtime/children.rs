@@ -42,6 +42,9 @@ const STDIN_LIMIT: usize = 1 << 20;
 /// How long the end of a process waits for its last output to be written. A disk that hangs must not delay a restart.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
+/// Children that are looked at before others have their turn.
+const AT_ONCE: usize = 32;
+
 /// Marks the epoll token of a stdin; the rest of a token is the process's key.
 const STDIN: u64 = 1 << 63;
 
@@ -254,15 +257,16 @@ impl Children {
         }
     }
 
-    /// Takes in whatever the kernel has to tell of the children; what of it is to be told at once.
-    pub(super) fn collect(&mut self, poll: &mut Epoll) -> Vec<Input> {
-        let mut told = Vec::new();
-        loop {
-            let Ok(ready) = poll.wait(Some(Duration::ZERO)) else { return told };
-            let tokens: Vec<u64> = ready.iter().map(|(token, _)| *token).collect();
+    /// Takes in what the kernel has to tell of some children; what of it is to be told at once, and whether that was all.
+    pub(super) fn collect(&mut self, poll: &mut Epoll) -> (Vec<Input>, bool) {
+        let (mut told, mut left) = (Vec::new(), AT_ONCE);
+        while left > 0 {
+            let Ok(ready) = poll.wait(Some(Duration::ZERO)) else { return (told, true) };
+            let tokens: Vec<u64> = ready.iter().take(left).map(|(token, _)| *token).collect();
             if tokens.is_empty() {
-                return told;
+                return (told, true);
             }
+            left -= tokens.len();
             for token in tokens {
                 let id = ProcessId(token & !(STDIN | PLACE));
                 if token & STDIN != 0 {
@@ -274,6 +278,7 @@ impl Children {
                 }
             }
         }
+        (told, false)
     }
 
     fn reap(&mut self, poll: &Epoll, id: ProcessId) -> Option<Input> {
@@ -301,11 +306,12 @@ impl Children {
         let starved = matches!(status, WaitStatus::Signalled { signal: Signal::KILL, .. })
             && self.places.ran_out_of_memory(id);
         let advice = starved.then(|| explain::starved(&child.spec));
-        let evidence = Evidence { failure: words, advice, ..Evidence::default() };
         let told_by = clock::now().mono + DRAIN_LIMIT;
-        let plane = self.plane.as_ref().filter(|_| !child.channels.is_empty());
-        child.ended = Some(Ended { status, evidence, told_by, drained: plane.is_none(), explained: !asked });
-        if let Some(plane) = plane {
+        let said = self.plane.as_ref().map_or(Some(None), |plane| plane.drained(&child.channels));
+        let (drained, last_words) = (said.is_some(), said.flatten());
+        let evidence = Evidence { failure: words, advice, last_words, ..Evidence::default() };
+        child.ended = Some(Ended { status, evidence, told_by, drained, explained: !asked });
+        if let Some(plane) = self.plane.as_ref().filter(|_| !drained) {
             plane.drain(child.channels.clone(), id.0);
         }
         self.ended.insert((told_by, id));

@@ -78,6 +78,9 @@ pub enum Fact {
     Settled,
 }
 
+/// What is taken in of each kind before the engine is told.
+const AT_ONCE: usize = 32;
+
 /// After so long something is done about what nobody wants any more.
 const TIDY: Duration = Duration::from_millis(50);
 
@@ -190,10 +193,12 @@ pub async fn run(
             Some(fact) = facts.recv() => driver.told(fact),
             guard = poll.readable_mut() => {
                 let mut guard = guard?;
-                // First, so that what comes while we look wakes us again.
-                guard.clear_ready();
-                let told = driver.children.collect(guard.get_inner_mut());
+                let (told, all) = driver.children.collect(guard.get_inner_mut());
                 driver.inbox.extend(told);
+                if all {
+                    // What has come since wakes us again.
+                    guard.clear_ready();
+                }
             }
             Some(call) = driver.desk.calls.recv() => driver.asked(call),
             () = alarm.rings(), if alarm.is_set() => {
@@ -202,6 +207,7 @@ pub async fn run(
                 }
             }
         }
+        driver.take_in_what_waits(&mut facts);
     }
 }
 
@@ -230,6 +236,18 @@ impl Driver {
                     self.deed_is_done();
                 }
             }
+        }
+    }
+
+    /// Takes in some of what waits besides, so that it needs no turn of its own, and nobody waits for a crowd of children.
+    fn take_in_what_waits(&mut self, facts: &mut mpsc::UnboundedReceiver<Fact>) {
+        for _ in 0..AT_ONCE {
+            let Ok(call) = self.desk.calls.try_recv() else { break };
+            self.asked(call);
+        }
+        for _ in 0..AT_ONCE {
+            let Ok(fact) = facts.try_recv() else { break };
+            self.told(fact);
         }
     }
 

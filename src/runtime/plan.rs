@@ -1,8 +1,9 @@
 //! From what should run to what the child needs between fork and exec.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use super::explain;
 use crate::api::ProcessName;
@@ -33,6 +34,8 @@ pub struct Surroundings {
     pub nofile_soft: Option<u64>,
     /// Where each child gets a cgroup of its own.
     pub cgroups: Option<Tree>,
+    /// What all children get of the environment, by name, as they get it.
+    pub common: OnceLock<Vec<(String, Arc<CStr>)>>,
 }
 
 /// What the service manager tells the daemon, and no child may see (sd_notify(3), sd_listen_fds(3), systemd.exec(5)).
@@ -49,6 +52,15 @@ const DAEMON_ONLY: &[&str] = &[
 ];
 
 impl Surroundings {
+    /// What all children get of the environment, unless theirs says otherwise.
+    fn common(&self) -> &[(String, Arc<CStr>)] {
+        let entry = |(name, value): (&String, &String)| {
+            // What was given to us has no NUL in it.
+            Some((name.clone(), CString::new(format!("{name}={value}")).ok()?.into()))
+        };
+        self.common.get_or_init(|| self.environment.iter().filter_map(entry).collect())
+    }
+
     /// What children inherit of an environment.
     #[must_use]
     pub fn inherited(own: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
@@ -85,17 +97,13 @@ fn assemble(
     resolved: &Resolved,
 ) -> Result<Plan, String> {
     let program = resolved.program.display().to_string();
-    let text = |text: &str| CString::new(text).map_err(|_| format!("a NUL byte in {text:?}"));
+    let text = |text: &str| CString::new(text).map_err(|_| nul_in(text.as_bytes()));
     let identity = spec.user.as_ref().map(|user| identity_of(user.uid)).transpose()?;
     let directory = spec.directory.as_ref().map(|dir| text(&dir.to_string_lossy())).transpose()?;
-    let environment = environment(around, name, spec);
     let plan = SpawnPlan {
         program: text(&program)?,
         argv: resolved.argv.iter().map(|word| text(word)).collect::<Result<_, _>>()?,
-        envp: environment
-            .iter()
-            .map(|(key, value)| text(&format!("{key}={value}")))
-            .collect::<Result<_, _>>()?,
+        envp: environment(around, name, spec)?,
         directory,
         umask: spec.umask,
         identity,
@@ -139,14 +147,28 @@ fn number(resource: Resource) -> u32 {
 }
 
 /// Ours, then SUPERVISOR_*, then the configured, which may override all (Supervisor 4.3 `process.py`, `_spawn_as_child`).
-fn environment(around: &Surroundings, name: &ProcessName, spec: &ProcessSpec) -> BTreeMap<String, String> {
-    let mut all = around.environment.clone();
-    all.insert("SUPERVISOR_ENABLED".into(), "1".into());
+fn environment(
+    around: &Surroundings,
+    name: &ProcessName,
+    spec: &ProcessSpec,
+) -> Result<Vec<Arc<CStr>>, String> {
+    let mut own: BTreeMap<&str, &str> = BTreeMap::new();
+    own.insert("SUPERVISOR_ENABLED", "1");
     if let Some(url) = spec.serverurl.as_ref().or(around.server_url.as_ref()) {
-        all.insert("SUPERVISOR_SERVER_URL".into(), url.clone());
+        own.insert("SUPERVISOR_SERVER_URL", url);
     }
-    all.insert("SUPERVISOR_PROCESS_NAME".into(), name.process.clone());
-    all.insert("SUPERVISOR_GROUP_NAME".into(), name.group.clone());
-    all.extend(spec.environment.clone());
-    all
+    own.insert("SUPERVISOR_PROCESS_NAME", &name.process);
+    own.insert("SUPERVISOR_GROUP_NAME", &name.group);
+    own.extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let common = around.common().iter().filter(|(name, _)| !own.contains_key(name.as_str()));
+    let mut all: Vec<Arc<CStr>> = common.map(|(_, entry)| Arc::clone(entry)).collect();
+    for (name, value) in own {
+        let entry = format!("{name}={value}");
+        all.push(CString::new(entry).map_err(|error| nul_in(&error.into_vec()))?.into());
+    }
+    Ok(all)
+}
+
+fn nul_in(text: &[u8]) -> String {
+    format!("a NUL byte in {:?}", String::from_utf8_lossy(text))
 }

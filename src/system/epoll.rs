@@ -66,6 +66,14 @@ impl Epoll {
         Ok(Self { fd: epoll::create(epoll::CreateFlags::CLOEXEC)?, ready: Vec::with_capacity(BATCH) })
     }
 
+    /// The same set, for whoever adds to it elsewhere.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub fn share(&self) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, ready: Vec::new() })
+    }
+
     /// Adds a descriptor; its events carry `token`.
     ///
     /// # Errors

@@ -3,12 +3,13 @@
 //! Everything is prepared before the child is born, in our memory ([`nursery`]) or by fork. The child waits at the gate until it is let through; if we die first it ends
 //! there, so that no program runs that nobody knows of. What fails in the child comes back as (step, errno).
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
@@ -37,7 +38,7 @@ pub struct SpawnPlan {
     /// Its arguments, `argv[0]` first.
     pub argv: Vec<CString>,
     /// Its whole environment, as `NAME=value`.
-    pub envp: Vec<CString>,
+    pub envp: Vec<Arc<CStr>>,
     /// Where it runs.
     pub directory: Option<CString>,
     /// Its umask.

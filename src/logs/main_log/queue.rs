@@ -12,6 +12,8 @@ use crate::api::Notice;
 const LIMIT: usize = 4 << 20;
 /// Orders that may wait besides lines.
 const ORDERS: usize = 64;
+/// How long more lines are waited for when there were some: who says much does not wake us for each.
+const LULL: Duration = Duration::from_millis(2);
 /// How long nobody waits for a log that was waited for in vain.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -47,6 +49,10 @@ struct State {
     lost: u64,
     put: u64,
     done: u64,
+    /// Whoever takes them sleeps until somebody wakes him.
+    asleep: bool,
+    /// So many wait for something to be done.
+    waiters: usize,
     /// Somebody waited in vain a moment ago.
     stuck_until: Option<Instant>,
     /// Nothing is taken any more.
@@ -103,19 +109,31 @@ impl Queue {
     fn push(&self, mut state: MutexGuard<'_, State>, order: Order) {
         state.put += 1;
         state.waiting.push_back(order);
+        let wake = std::mem::take(&mut state.asleep);
         drop(state);
-        self.more.notify_one();
+        if wake {
+            self.more.notify_one();
+        }
     }
 
     /// What is to be done, as soon as there is something.
     pub(super) fn take(&self) -> Batch {
-        let idle = |state: &mut State| state.waiting.is_empty() && state.lost == 0 && !state.ended;
+        let idle = |state: &mut State| {
+            state.asleep = state.waiting.is_empty() && state.lost == 0 && !state.ended;
+            state.asleep
+        };
         let mut state = self.more.wait_while(self.state(), idle).unwrap_or_else(PoisonError::into_inner);
         Batch {
             orders: std::mem::take(&mut state.waiting),
             lost: std::mem::take(&mut state.lost),
             ends: state.ended,
         }
+    }
+
+    /// Waits a moment for more, unless somebody waits for what there is.
+    pub(super) fn linger(&self) {
+        let calm = |state: &mut State| state.waiters == 0 && !state.ended;
+        drop(self.more.wait_timeout_while(self.state(), LULL, calm));
     }
 
     /// A line of so many bytes is written, or something else (`None`) done.
@@ -126,8 +144,11 @@ impl Queue {
             None => state.orders -= 1,
         }
         state.done += 1;
+        let awaited = state.waiters > 0;
         drop(state);
-        self.done.notify_all();
+        if awaited {
+            self.done.notify_all();
+        }
     }
 
     /// Waits until all is done that was put in so far; not if somebody waited in vain a moment ago.
@@ -148,13 +169,19 @@ impl Queue {
 
     fn wait(&self, mut state: MutexGuard<'_, State>, limit: Duration) {
         let (until, deadline) = (state.put, Instant::now() + limit);
+        if state.done >= until {
+            return;
+        }
+        state.waiters += 1;
+        self.more.notify_one();
         while state.done < until {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
                 state.stuck_until = Some(Instant::now() + PAUSE);
-                return;
+                break;
             };
             state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+        state.waiters -= 1;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -100,6 +100,7 @@ impl Targets {
             if ends {
                 return;
             }
+            queue.linger();
         }
     }
 

@@ -168,7 +168,8 @@ impl Worker {
                 FileRecord { path: path.clone(), fd: file.as_fd().as_raw_fd(), sink: file.record() }
             });
         }
-        let words = self.last_words.iter().map(|(id, words)| (*id, words.clone()));
+        let closed = self.closed();
+        let words = self.last_words.iter().chain(closed.iter()).map(|(id, words)| (*id, words.clone()));
         PlaneRecord {
             files: files.into_values().collect(),
             channels: self.channels.iter().map(|(id, channel)| channel.record(*id)).collect(),

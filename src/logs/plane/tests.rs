@@ -257,3 +257,31 @@ fn a_listener_is_heard_beside_a_flood() {
         matches!(told.recv().unwrap(), PlaneEvent::Drained(1, Some(words)) if words == "line | line | line")
     );
 }
+
+#[test]
+fn what_has_come_to_its_end_needs_no_drain_unless_events_are_made_of_it() {
+    let (plane, told) = plane();
+    let opened = |id: u64, events: bool, text: &str| {
+        let (read, mut write) = pipe();
+        let purpose = Purpose::Program { capture: 0, events };
+        let log = plane.prepare(ChannelSpec { purpose, target: None, ..spec(Path::new("")) }).unwrap();
+        plane.open(ChannelId(id), read, log).unwrap();
+        write.write_all(text.as_bytes()).unwrap();
+        write
+    };
+    let (quiet, empty) = (opened(1, false, "bye\n"), opened(2, false, ""));
+    assert_eq!(plane.drained(&[ChannelId(1), ChannelId(2)]), None);
+    drop((quiet, empty));
+    let words = loop {
+        match plane.drained(&[ChannelId(1), ChannelId(2)]) {
+            Some(words) => break words,
+            None => std::thread::yield_now(),
+        }
+    };
+    assert_eq!(words.as_deref(), Some("bye"));
+    drop(opened(3, true, "event\n"));
+    while !matches!(told.recv().unwrap(), PlaneEvent::Observed(..)) {}
+    plane.drain(vec![ChannelId(3)], 3);
+    assert!(matches!(told.recv().unwrap(), PlaneEvent::Drained(3, Some(words)) if words == "event"));
+    assert_eq!(plane.drained(&[ChannelId(3)]), None, "what was told may be on its way");
+}

@@ -5,14 +5,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc::TryRecvError;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::buffer::Buffer;
 use super::channel::{Channel, Outcome, Output};
 use super::pace::Pace;
 use super::queue::Queue;
-use super::{ChannelId, ChannelSpec, Command, Drops, Notify, PlaneEvent, Prepared, Purpose, SharedFile};
+use super::{
+    ChannelId, ChannelSpec, Closed, Command, Drops, Notify, PlaneEvent, Prepared, Purpose, SharedFile,
+};
 use crate::api::{Level, Notice};
 use crate::logs::cell::{Cell, Echo};
 use crate::logs::last_words::LastWords;
@@ -37,6 +39,8 @@ pub(super) struct Worker {
     pub(super) channels: HashMap<ChannelId, Box<Channel>>,
     /// Of channels that were closed before they were drained.
     pub(super) last_words: HashMap<ChannelId, LastWords>,
+    /// The same of those of whom nothing was told that could still be on its way.
+    pub(super) closed: Closed,
     pub(super) output: Output,
     /// What the streams of a daemon that died have still to hear, each its own.
     echo: Option<Echo>,
@@ -56,8 +60,24 @@ impl Worker {
         epoll.add(&urgent, URGENT, Interest::READ)?;
         let pace = Pace::new(Instant::now());
         let output = Output::new(Buffer::new(cell), Arc::clone(&notify), drops);
-        let (channels, last_words) = (HashMap::new(), HashMap::new());
-        Ok(Self { queue, wake, notify, epoll, urgent, pace, channels, last_words, output, echo })
+        Ok(Self {
+            queue,
+            wake,
+            notify,
+            epoll,
+            urgent,
+            pace,
+            channels: HashMap::new(),
+            last_words: HashMap::new(),
+            closed: Closed::default(),
+            output,
+            echo,
+        })
+    }
+
+    /// Where streams are added, by whoever opens them.
+    pub(super) fn streams(&self) -> io::Result<Epoll> {
+        self.epoll.share()
     }
 
     pub(super) fn run(mut self) {
@@ -75,7 +95,14 @@ impl Worker {
         for token in ready.iter() {
             match *token {
                 URGENT => urgent = true,
-                token => self.read_once(ChannelId(token)),
+                token => {
+                    let id = ChannelId(token);
+                    // It was opened, and we have not heard of that.
+                    if !self.channels.contains_key(&id) && !self.carry_out() {
+                        return false;
+                    }
+                    self.read_once(id);
+                }
             }
         }
         !urgent || self.heed(ready)
@@ -113,6 +140,10 @@ impl Worker {
         let mut count = [0; 8];
         // Reset before looking, so that nothing is missed.
         let _ = rustix::io::read(&self.wake, &mut count);
+        self.carry_out()
+    }
+
+    fn carry_out(&mut self) -> bool {
         loop {
             let command = match self.queue.take() {
                 Ok(command) => command,
@@ -147,7 +178,12 @@ impl Worker {
             let mut sink = file.lock().unwrap_or_else(PoisonError::into_inner);
             sink.set_limits(spec.maxbytes, spec.backups);
         }
-        match self.listen(&fd, id, spec) {
+        let listened = match spec.purpose {
+            // Whoever has opened it has added it.
+            Purpose::Program { .. } => Ok(()),
+            Purpose::Listener(_) => self.listen(&fd, id, spec),
+        };
+        match listened {
             Ok(()) => {
                 let mut channel = Channel::new(fd, log);
                 self.recall(&mut channel);
@@ -209,15 +245,24 @@ impl Worker {
         // Ours alone, so that closing would do; but a fork may hold it for a moment longer.
         let _ = self.among(channel.spec()).remove(&channel.fd);
         self.output.buffer.forget(channel.stream);
-        if let Some(words) = channel.finish(&mut self.output) {
+        let is_quiet = matches!(channel.spec().purpose, Purpose::Program { capture: 0, events: false });
+        let words = channel.finish(&mut self.output);
+        if is_quiet {
+            self.closed().insert(id, words.unwrap_or_default());
+        } else if let Some(words) = words {
             self.last_words.insert(id, words);
         }
+    }
+
+    pub(super) fn closed(&self) -> MutexGuard<'_, HashMap<ChannelId, LastWords>> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drains a channel that its program has left; what was last said there.
     fn end(&mut self, id: ChannelId) -> Option<String> {
         self.drain(id);
-        self.last_words.remove(&id)?.text()
+        let closed = self.closed().remove(&id);
+        closed.or_else(|| self.last_words.remove(&id))?.text()
     }
 
     fn reopen(&mut self) {

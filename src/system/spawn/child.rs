@@ -51,9 +51,6 @@ impl Prepared {
         shared: Option<Shared>,
         dispositions: Vec<c_int>,
     ) -> Self {
-        let pointers = |texts: &[std::ffi::CString]| {
-            texts.iter().map(|t| t.as_ptr()).chain([null()]).collect::<Vec<*const c_char>>()
-        };
         let sentence =
             |what: &str, whom: &[u8]| [b"supervisor: couldn't ", what.as_bytes(), b" ", whom, b": "].concat();
         let uid = plan.identity.as_ref().map_or_else(String::new, |i| i.uid.to_string());
@@ -61,8 +58,8 @@ impl Prepared {
         let first = plan.argv.first().unwrap_or(&plan.program).as_bytes();
         Self {
             // They point to what the strings own, which stays where it is when they move.
-            argv: pointers(&plan.argv),
-            envp: pointers(&plan.envp),
+            argv: plan.argv.iter().map(|text| text.as_ptr()).chain([null()]).collect(),
+            envp: plan.envp.iter().map(|text| text.as_ptr()).chain([null()]).collect(),
             ends,
             shared,
             dispositions,
