@@ -226,7 +226,7 @@ fn common(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec) -> ProcessSpec {
         serverurl,
         socket: None,
         leftovers: reader.parse("leftovers", Leftovers::Kill, value::leftovers),
-        limits: limits::read(reader),
+        limits: Arc::new(limits::read(reader)),
     }
 }
 

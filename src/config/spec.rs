@@ -248,7 +248,7 @@ pub struct ProcessSpec {
     pub leftovers: Leftovers,
     /// What it may use.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
 }
 
 /// `socket=` of an `[fcgi-program:x]`, and what belongs to it.

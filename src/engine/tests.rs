@@ -45,7 +45,7 @@ pub(crate) fn program(name: &str) -> ProcessSpec {
         serverurl: None,
         socket: None,
         leftovers: Leftovers::Kill,
-        limits: Limits::default(),
+        limits: Arc::new(Limits::default()),
     }
 }
 

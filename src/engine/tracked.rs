@@ -18,7 +18,8 @@ use super::process::ProcessId;
     )
 )]
 pub(super) struct Tracked<K: Ord, V> {
-    map: BTreeMap<K, V>,
+    /// Boxed: half of the places in a tree are empty.
+    map: BTreeMap<K, Box<V>>,
     #[serde(skip)]
     touched: BTreeSet<K>,
     /// Whose change nobody has looked at yet; some more than once.
@@ -36,8 +37,24 @@ impl<K: Ord, V> Default for Tracked<K, V> {
 }
 
 impl<K: Ord + Copy, V> Tracked<K, V> {
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.map.get(key).map(|value| &**value)
+    }
+
+    pub(super) fn contains_key(&self, key: &K) -> bool {
+        self.map.contains_key(key)
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.map.values().map(|value| &**value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.map.iter().map(|(key, value)| (key, &**value))
+    }
+
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let found = self.map.get_mut(key);
+        let found = self.map.get_mut(key).map(|value| &mut **value);
         if found.is_some() {
             self.touched.insert(*key);
             self.version += 1;
@@ -51,12 +68,12 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
 
     pub(super) fn insert(&mut self, key: K, value: V) {
         self.stir(key);
-        self.map.insert(key, value);
+        self.map.insert(key, Box::new(value));
     }
 
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         self.stir(*key);
-        self.map.remove(key)
+        self.map.remove(key).map(|value| *value)
     }
 
     fn stir(&mut self, key: K) {
@@ -77,7 +94,7 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
 
     /// For what is no change.
     pub(super) fn untouched(&mut self) -> impl Iterator<Item = &mut V> {
-        self.map.values_mut()
+        self.map.values_mut().map(|value| &mut **value)
     }
 
     /// As long as it is the same, nothing is touched.
@@ -96,14 +113,6 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
     }
 }
 
-impl<K: Ord, V> Deref for Tracked<K, V> {
-    type Target = BTreeMap<K, V>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.map
-    }
-}
-
 impl<K: Ord, V: PartialEq> PartialEq for Tracked<K, V> {
     fn eq(&self, other: &Self) -> bool {
         self.map == other.map
@@ -114,7 +123,8 @@ impl<K: Ord, V: Eq> Eq for Tracked<K, V> {}
 
 impl<K: Ord, V> FromIterator<(K, V)> for Tracked<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        Self { map: entries.into_iter().collect(), touched: BTreeSet::new(), stirred: Vec::new(), version: 0 }
+        let map = entries.into_iter().map(|(key, value)| (key, Box::new(value))).collect();
+        Self { map, touched: BTreeSet::new(), stirred: Vec::new(), version: 0 }
     }
 }
 

@@ -99,7 +99,8 @@ pub(super) struct Children {
     pub(super) sockets: Sockets,
     explainer: Explainer,
     pub(super) places: Places,
-    children: BTreeMap<ProcessId, Child>,
+    /// Boxed: half of the places in a tree are empty.
+    children: BTreeMap<ProcessId, Box<Child>>,
     /// Those of them that have ended, by when that must be told.
     ended: BTreeSet<(Mono, ProcessId)>,
     /// Those of whose end all is known.
@@ -191,7 +192,7 @@ impl Children {
             ended: None,
             item,
         };
-        self.children.insert(id, child);
+        self.children.insert(id, Box::new(child));
         self.changed.insert(id);
         Ok(pid)
     }

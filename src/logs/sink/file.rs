@@ -24,8 +24,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct FileSink {
     file: RotatingFile,
-    /// For people: `'/var/log/x'`.
-    name: String,
     outage: Outage,
     look_at: Instant,
     /// When a rotation that failed is tried again.
@@ -72,13 +70,12 @@ impl FileSink {
     pub fn go_on(path: &Path, fd: OwnedFd, record: SinkRecord) -> io::Result<Self> {
         let SinkRecord { maxbytes, backups, outage, whole } = record;
         let file = RotatingFile::resume(path, fd, maxbytes, backups)?;
-        Ok(Self { outage: Outage::resume(outage), whole, ..Self::of(file, path) })
+        Ok(Self { outage: Outage::resume(outage), whole, ..Self::of(file) })
     }
 
-    fn of(file: RotatingFile, path: &Path) -> Self {
+    fn of(file: RotatingFile) -> Self {
         Self {
             file,
-            name: format!("'{}'", path.display()),
             outage: Outage::default(),
             look_at: Instant::now() + LOOK,
             rotate_at: None,
@@ -91,7 +88,7 @@ impl FileSink {
     /// # Errors
     /// Those of open(2).
     pub fn open(path: &Path, maxbytes: i64, backups: i64) -> io::Result<Self> {
-        Ok(Self::of(RotatingFile::open(path, maxbytes, backups)?, path))
+        Ok(Self::of(RotatingFile::open(path, maxbytes, backups)?))
     }
 
     /// From now on other limits.
@@ -158,7 +155,7 @@ impl FileSink {
             self.whole.1 = *last == b'\n';
         }
         let Err(Short { error, .. }) = outcome else { return };
-        self.outage.fail(&self.name, now, &error, count(&bytes[taken..]), written);
+        self.outage.fail(&name_of(&self.file), now, &error, count(&bytes[taken..]), written);
     }
 
     /// Tries again: goes on with a whole line, behind one that says what is missing.
@@ -168,7 +165,7 @@ impl FileSink {
         match self.file.follow() {
             Ok(elsewhere) => self.whole.1 |= elsewhere,
             Err(error) if self.file.is_removed() => {
-                return self.outage.fail(&self.name, now, &error, count(bytes), written);
+                return self.outage.fail(&name_of(&self.file), now, &error, count(bytes), written);
             }
             Err(_) => {}
         }
@@ -178,11 +175,11 @@ impl FileSink {
         let line = format!("{end}supervisord: {missing} bytes of output are missing here: {words}\n");
         if let Err(Short { written: taken, error }) = self.file.write(line.as_bytes()) {
             self.whole.1 &= taken == 0;
-            return self.outage.fail(&self.name, now, &error, count(bytes), written);
+            return self.outage.fail(&name_of(&self.file), now, &error, count(bytes), written);
         }
         self.whole.1 = true;
         self.outage.drop(count(&bytes[..skipped]), written);
-        self.outage.end(&self.name, written);
+        self.outage.end(&name_of(&self.file), written);
         if let Some(cell) = cell {
             cell.wrote(skipped);
         }
@@ -196,11 +193,14 @@ impl FileSink {
             Ok(true) => {
                 self.outage.retry(now);
                 self.whole.1 = true;
-                let text = format!("{} was removed or replaced: its output goes on in a new file", self.name);
+                let text = format!(
+                    "{} was removed or replaced: its output goes on in a new file",
+                    name_of(&self.file)
+                );
                 written.say(Level::Info, text);
             }
             Err(error) if self.file.is_removed() && !self.outage.is_on() => {
-                self.outage.fail(&self.name, now, &error, 0, written);
+                self.outage.fail(&name_of(&self.file), now, &error, 0, written);
             }
             Err(_) => {}
         }
@@ -210,10 +210,15 @@ impl FileSink {
         let Err(error) = self.file.rotate() else { return self.rotate_at = None };
         if self.rotate_at.is_none() {
             let why = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
-            written.say(Level::Error, format!("cannot rotate {}, which grows: {why}", self.name));
+            written.say(Level::Error, format!("cannot rotate {}, which grows: {why}", name_of(&self.file)));
         }
         self.rotate_at = Some(now + PAUSE);
     }
+}
+
+/// For people: `'/var/log/x'`.
+fn name_of(file: &RotatingFile) -> String {
+    format!("'{}'", file.path().display())
 }
 
 fn count(bytes: &[u8]) -> u64 {
@@ -294,7 +299,7 @@ mod tests {
         let written = sink.write(b"four\n");
         assert_eq!(
             written.said[0].to_string(),
-            format!("writing to {} works again, 10 bytes were dropped", sink.name)
+            format!("writing to {} works again, 10 bytes were dropped", name_of(&sink.file))
         );
         let why = "supervisord: 10 bytes of output are missing here: no such file or directory";
         assert_eq!(fs::read_to_string(logs.join("x")).unwrap(), format!("{why}\nfour\n"));
@@ -307,7 +312,7 @@ mod tests {
         let mut sink = FileSink::open(&path, 4, 1).unwrap();
         fs::create_dir(dir.path().join("x.1")).unwrap();
         let written = sink.write(b"one\n");
-        let said = format!("cannot rotate {}, which grows: is a directory", sink.name);
+        let said = format!("cannot rotate {}, which grows: is a directory", name_of(&sink.file));
         assert_eq!(written.said[0].to_string(), said);
         sink.rotate_at = Some(Instant::now());
         assert_eq!(sink.write(b"two\n"), Written::default());

@@ -162,7 +162,7 @@ impl Children {
     }
 
     fn piece(&self, id: ProcessId) -> Change {
-        let child = self.children.get(&id).map(Child::piece);
+        let child = self.children.get(&id).map(|child| child.piece());
         let piece = child.as_ref().or_else(|| self.leaving.get(&id));
         // Plain data.
         (format!("{CHILD}{}", id.0), piece.and_then(|piece| serde_json::to_vec(piece).ok()))

@@ -37,7 +37,7 @@ impl Children {
         };
         ChildrenRecord {
             next_channel: self.next_channel,
-            children: self.children.iter().map(one).collect(),
+            children: self.children.iter().map(|(id, child)| one((id, child))).collect(),
             sockets: self.sockets.record(),
             places: self.places.record(),
         }
@@ -74,7 +74,7 @@ impl Children {
         if let Some(ended) = &child.ended {
             self.ended.insert((ended.told_by, id));
         }
-        self.children.insert(id, child);
+        self.children.insert(id, Box::new(child));
         self.look_whether_known(id);
     }
 
