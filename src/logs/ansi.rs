@@ -21,8 +21,15 @@ const TERMINATORS: &[u8] = b"HfABCDRsuJKhlpm";
 
 impl Stripper {
     /// Appends to `out` what is left of `chunk`.
-    pub fn strip(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
-        for &byte in chunk {
+    pub fn strip(&mut self, mut chunk: &[u8], out: &mut Vec<u8>) {
+        loop {
+            if self.0 == State::Text {
+                let (text, rest) = chunk.split_at(memchr::memchr(ESC, chunk).unwrap_or(chunk.len()));
+                out.extend_from_slice(text);
+                chunk = rest;
+            }
+            let Some((&byte, rest)) = chunk.split_first() else { return };
+            chunk = rest;
             self.0 = match (self.0, byte) {
                 (State::Text, ESC) => State::Escape,
                 (State::Escape, b'[') => State::Sequence,
