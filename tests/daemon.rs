@@ -273,6 +273,26 @@ fn reloads_leak_nothing() {
     }
 }
 
+/// Its end, its stdin and its output; what led up to exec is closed. So 5,000 programs fit where 20,000 files may be open.
+#[test]
+fn a_running_program_takes_three_descriptors() {
+    let many = "numprocs=40\nprocess_name=%(process_num)02d\nstartsecs=0";
+    let daemon =
+        start(&format!("[program:x]\ncommand=/bin/cat\n{many}\nredirect_stderr=true\nstdout_logfile=NONE\n"));
+    daemon.await_state("x:39", "RUNNING");
+    eventually("all are programs", || {
+        let open = fs::read_dir(format!("/proc/{}/fd", daemon.pid)).unwrap().map(|fd| fd.unwrap().path());
+        let lasting = |path: &std::path::PathBuf| {
+            let target = fs::read_link(path).unwrap_or_default();
+            ["pipe:", "anon_inode:[pidfd]", "pidfd:"]
+                .iter()
+                .any(|kind| target.to_string_lossy().starts_with(kind))
+        };
+        let count = open.filter(lasting).count();
+        if (3 * 40..3 * 40 + 10).contains(&count) { Ok(()) } else { Err(format!("{count} are open")) }
+    });
+}
+
 /// The path that was given is meant from where it was given.
 #[test]
 fn a_relative_configuration_is_found_after_the_change_of_directory() {

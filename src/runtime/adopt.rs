@@ -1,7 +1,6 @@
 //! Programs that another supervisor has run until now: from what was found of them, what a binary of ours would have left.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd, RawFd};
 use std::path::Path;
@@ -190,15 +189,14 @@ impl Builder<'_> {
         if let (Some(fd), Some(socket)) = (ends.socket, &spec.socket) {
             self.socket(fd, socket);
         }
-        // It became its program long ago, and has nothing to tell of that.
-        let report = self.bundle.put(File::open("/dev/null")?.into());
         Ok(ChildRecord {
             id: process.id,
             name: process.name.clone(),
             pid,
             pidfd: ends.pidfd,
             gate: None,
-            report,
+            // It became its program long ago.
+            report: None,
             stdin: ends.stdin,
             unsent: Vec::new(),
             channels,

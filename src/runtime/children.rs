@@ -53,7 +53,8 @@ struct Child {
     pid: i32,
     pidfd: PidFd,
     gate: Option<Gate>,
-    report: Report,
+    /// `None`: it became its program.
+    report: Option<Report>,
     stdin: Option<OwnedFd>,
     unsent: Vec<u8>,
     channels: Vec<ChannelId>,
@@ -110,6 +111,8 @@ pub(super) struct Children {
     bag: Option<Bag>,
     /// Of those whose end is being told.
     leaving: BTreeMap<ProcessId, ChildPiece>,
+    /// Whose gates were opened, and who may not be their programs yet.
+    to_report: BTreeSet<ProcessId>,
     /// Of whom something is to be written down.
     changed: BTreeSet<ProcessId>,
 }
@@ -128,6 +131,7 @@ impl Children {
             next_channel: 1,
             bag: None,
             leaving: BTreeMap::new(),
+            to_report: BTreeSet::new(),
             changed: BTreeSet::new(),
         }
     }
@@ -183,7 +187,7 @@ impl Children {
             pid,
             pidfd,
             gate: Some(gate),
-            report,
+            report: Some(report),
             stdin,
             unsent: Vec::new(),
             channels,
@@ -245,6 +249,7 @@ impl Children {
     pub(super) fn release(&mut self, id: ProcessId) {
         if let Some(gate) = self.children.get_mut(&id).and_then(|child| child.gate.take()) {
             gate.open();
+            self.to_report.insert(id);
         }
     }
 
@@ -297,7 +302,7 @@ impl Children {
             },
         };
         let _ = poll.remove(&child.pidfd);
-        let failure = child.report.read();
+        let failure = child.report.as_ref().and_then(Report::read);
         if failure.is_some_and(|failure| failure.step == Step::Gate) {
             return self.unborn(id);
         }

@@ -144,8 +144,9 @@ pub struct ChildRecord {
     /// While it waits at its gate.
     #[serde(default)]
     pub gate: Option<RawFd>,
-    /// What it tells before exec.
-    pub report: RawFd,
+    /// What it tells before exec, unless that is done.
+    #[serde(default)]
+    pub report: Option<RawFd>,
     /// Its stdin.
     pub stdin: Option<RawFd>,
     /// What waits to be written there.
@@ -218,7 +219,8 @@ impl Record {
     pub fn descriptors(&self) -> Vec<RawFd> {
         let Life { children, plane, .. } = &self.life;
         let of_child = |child: &ChildRecord| {
-            [child.pidfd, child.report].into_iter().chain(child.gate).chain(child.stdin).collect::<Vec<_>>()
+            let optional = [child.report, child.gate, child.stdin];
+            optional.into_iter().flatten().chain([child.pidfd]).collect::<Vec<_>>()
         };
         let mut all = self.ground.listeners.clone();
         all.extend(self.ground.passed.iter().map(|(_, fd)| *fd));

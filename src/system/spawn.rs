@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
@@ -144,6 +145,17 @@ impl Report {
         }
         let [step, a, b, c, d, ..] = message;
         Some(ExecFailure { step: Step::from_code(step)?, errno: i32::from_ne_bytes([a, b, c, d]) })
+    }
+
+    /// `true`: the child has become its program. `false`: there is something to read. `None`: neither yet.
+    #[must_use]
+    pub fn is_empty(&self) -> Option<bool> {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).ok()?;
+        match fds[0].revents() {
+            events if events.contains(PollFlags::IN) => Some(false),
+            events => events.contains(PollFlags::HUP).then_some(true),
+        }
     }
 }
 
@@ -377,7 +389,7 @@ fn make_ends(plan: &mut SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
     };
     let (gate, our_gate) = pipe_with(PipeFlags::CLOEXEC)?;
     let (our_report, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    // It stays for as long as the program, and the pages in the pipes of a user are counted.
+    // In the bag it stays for as long as the program, and the pages in the pipes of a user are counted.
     fcntl_setpipe_size(&report, 4096)?;
     let theirs = TheirEnds { stdin, stdout, stderr, gate, report };
     let ours = OurEnds {

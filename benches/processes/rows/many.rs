@@ -1,4 +1,4 @@
-//! 5,000 programs without logs, stderr with stdout: as in the other rows. None, where descriptors do not suffice.
+//! 5,000 programs, or $BENCH_MANY, without logs, stderr with stdout: as in the other rows. None, where descriptors do not suffice.
 
 use std::time::Duration;
 
@@ -28,11 +28,12 @@ pub const SCENARIO: Scenario = Scenario {
 };
 
 fn measure(bench: &Bench, subject: Subject) -> Vec<Vec<f64>> {
-    let scene = Scene { count: PROGRAMS, options: "startsecs=0\nredirect_stderr=true", ..Scene::default() };
+    let many = std::env::var("BENCH_MANY").map_or(PROGRAMS, |text| text.parse().unwrap());
+    let scene = Scene { count: many, options: "startsecs=0\nredirect_stderr=true", ..Scene::default() };
     let mut daemon = Daemon::start(bench, subject, scene);
-    let stamps = daemon.stamps.try_collect(PROGRAMS, Duration::from_secs(20));
-    if stamps.len() < PROGRAMS {
-        eprintln!("{}: {} of {PROGRAMS} programs have begun", subject.key(), stamps.len());
+    let stamps = daemon.stamps.try_collect(many, Duration::from_secs(20));
+    if stamps.len() < many {
+        eprintln!("{}: {} of {many} programs have begun", subject.key(), stamps.len());
         return vec![Vec::new(); SCENARIO.rows.len()];
     }
     let start = millis(daemon.started, last(&stamps));

@@ -19,10 +19,12 @@ use crate::system::clock;
 use crate::system::epoll::Epoll;
 use crate::system::errno::io_errno_words;
 use crate::system::reexec::Inheritance;
-use crate::system::spawn::{self, Spawned};
+use crate::system::spawn::{self, Report, Spawned};
 
 /// Items of the bag that are looked at when something else is done.
 const IN_PASSING: usize = 2;
+/// So many reports are not left for leisure; nor are more looked at in one go.
+const MANY: usize = 500;
 /// The same when there is time.
 const AT_LEISURE: usize = 64;
 
@@ -90,11 +92,8 @@ impl Children {
                 Channel::Stdout => (Role::Stdout, channel.fd),
                 Channel::Stderr => (Role::Stderr, channel.fd),
             });
-            let own = [
-                (Role::Pidfd, Some(child.pidfd)),
-                (Role::Report, Some(child.report)),
-                (Role::Stdin, child.stdin),
-            ];
+            let own =
+                [(Role::Pidfd, Some(child.pidfd)), (Role::Report, child.report), (Role::Stdin, child.stdin)];
             let own = own.into_iter().filter_map(|(role, fd)| Some((role, fd?)));
             let held = own.chain(streams).filter_map(|(role, fd)| Some((role, inheritance.get(fd)?)));
             let (roles, fds): (Vec<Role>, Vec<BorrowedFd<'_>>) = held.unzip();
@@ -124,8 +123,31 @@ impl Children {
     /// Lets a little of what nobody wants any more go from the bag.
     pub(in crate::runtime) fn tidy(&mut self, at_leisure: bool) {
         spawn::tidy();
+        if at_leisure || self.to_report.len() > MANY {
+            self.close_reports();
+        }
         if let Some(bag) = &mut self.bag {
             bag.tidy(if at_leisure { AT_LEISURE } else { IN_PASSING });
+        }
+    }
+
+    /// Closes what those who have become their programs have no use for: a descriptor for each.
+    fn close_reports(&mut self) {
+        let some: Vec<ProcessId> = self.to_report.iter().take(MANY).copied().collect();
+        for id in some {
+            let child = self.children.get_mut(&id).filter(|child| child.ended.is_none());
+            match child.as_ref().and_then(|child| child.report.as_ref()).map(Report::is_empty) {
+                // Not yet.
+                Some(None) => continue,
+                Some(Some(true)) => {
+                    if let Some(child) = child {
+                        child.report = None;
+                    }
+                }
+                // It is read when the child has ended.
+                Some(Some(false)) | None => {}
+            }
+            self.to_report.remove(&id);
         }
     }
 
@@ -138,7 +160,7 @@ impl Children {
 
     /// Something in the bag is wanted no more.
     pub(in crate::runtime) fn is_untidy(&self) -> bool {
-        spawn::tidy() || self.bag.as_ref().is_some_and(Bag::is_untidy)
+        spawn::tidy() || !self.to_report.is_empty() || self.bag.as_ref().is_some_and(Bag::is_untidy)
     }
 
     /// What has changed since this was last asked.
@@ -307,6 +329,7 @@ impl Child {
         mut fds: HashMap<Role, OwnedFd>,
     ) -> std::io::Result<Self> {
         let ChildPiece { pid, item, program, unsent, deaf, ended } = piece;
+        let reports = fds.contains_key(&Role::Report);
         let numbers = [Role::Pidfd, Role::Report, Role::Stdin];
         let parts = (0..).zip(numbers).filter_map(|(number, role)| Some((number, fds.remove(&role)?)));
         let mut inheritance = Inheritance::from_parts(parts.collect::<Vec<(RawFd, OwnedFd)>>());
@@ -317,7 +340,7 @@ impl Child {
             pid,
             pidfd: 0,
             gate: None,
-            report: 1,
+            report: reports.then_some(1),
             stdin: Some(2).filter(|_| !deaf),
             unsent,
             channels: Vec::new(),

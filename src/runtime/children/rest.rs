@@ -26,7 +26,7 @@ impl Children {
             pid: child.pid,
             pidfd: child.pidfd.as_raw_fd(),
             gate: child.gate.as_ref().map(|gate| gate.as_fd().as_raw_fd()),
-            report: child.report.as_fd().as_raw_fd(),
+            report: child.report.as_ref().map(|report| report.as_fd().as_raw_fd()),
             stdin: child.stdin.as_ref().map(raw),
             unsent: child.unsent.clone(),
             channels: child.channels.clone(),
@@ -94,7 +94,7 @@ impl Child {
         let pidfd =
             inheritance.give(record.pidfd).map_or_else(|_| PidFd::open(pid), |fd| Ok(PidFd::new(fd)))?;
         let gate = record.gate.and_then(|fd| inheritance.give(fd).ok()).map(Gate::from);
-        let report = Report::from(inheritance.give(record.report)?);
+        let report = record.report.map(|fd| inheritance.give(fd)).transpose()?.map(Report::from);
         let stdin = record.stdin.and_then(|fd| inheritance.give(fd).ok());
         if ended.is_none() {
             poll.add(&pidfd, id.0, Interest::READ)?;

@@ -1,7 +1,5 @@
 use std::io::ErrorKind;
 
-use rustix::event::{PollFd, PollFlags, poll};
-
 use super::*;
 use crate::api::{Signal, WaitStatus};
 use crate::system::pidfd::kill_group;
@@ -12,7 +10,7 @@ fn plan(words: &[&str]) -> SpawnPlan {
 }
 
 fn wait_for(fd: &impl AsFd) {
-    let moment = rustix::event::Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+    let moment = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
     // As the loop does, which gives back what children need no more of ours.
     while poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&moment)).unwrap() == 0 {
         tidy();
@@ -44,6 +42,23 @@ fn a_program_runs_once_its_gate_is_open() {
     assert_eq!(all_of(child.stderr.unwrap()), "err\n");
     assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(3));
     assert_eq!(child.report.read(), None);
+}
+
+#[test]
+fn a_report_is_empty_once_its_child_is_a_program() {
+    let child = spawn(plan(&["/bin/cat"])).unwrap();
+    assert_eq!(child.report.is_empty(), None);
+    child.gate.open();
+    wait_for(&child.report);
+    assert_eq!(child.report.is_empty(), Some(true));
+    drop(child.stdin);
+    assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(0));
+
+    let child = spawn(plan(&["/no/such/file"])).unwrap();
+    child.gate.open();
+    end_of(&child.pidfd);
+    assert_eq!(child.report.is_empty(), Some(false));
+    assert!(child.report.read().is_some());
 }
 
 #[test]
