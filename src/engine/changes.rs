@@ -21,6 +21,8 @@ const ORDER: &str = "groups";
 const CONFIGURED: &str = "configured";
 const GROUP: &str = "group/";
 const PROCESS: &str = "process/";
+/// What a process was made from: large, and the same for as long as there is the process.
+const SPEC: &str = "spec/";
 const ERRAND: &str = "errand/";
 
 /// A piece by its name, as JSON; `None`: it is no more.
@@ -57,10 +59,15 @@ impl Engine {
     /// What may have changed since this was last asked; never less than that.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut changes = Vec::new();
+        for id in self.processes.take_fresh() {
+            let spec = self.processes.get(&id).and_then(|process| written(&process.spec));
+            changes.push((format!("{SPEC}{}", id.0), spec));
+        }
         for id in self.processes.take_touched() {
-            let piece = self.processes.get(&id).and_then(written);
+            let piece = self.processes.get(&id).and_then(|process| written(&process.without_spec()));
             changes.push((format!("{PROCESS}{}", id.0), piece));
         }
+        self.ledger.errands.take_fresh();
         for errand in self.ledger.errands.take_touched() {
             let purpose = self.ledger.errands.get(&errand).filter(|purpose| outlives_clients(purpose));
             changes.push((format!("{ERRAND}{}", errand.0), purpose.and_then(written)));
@@ -81,7 +88,9 @@ impl Engine {
 
     /// Nobody writes down what has changed so far.
     pub fn forget_changes(&mut self) {
+        self.processes.take_fresh();
         self.processes.take_touched();
+        self.ledger.errands.take_fresh();
         self.ledger.errands.take_touched();
         self.groups.take_touched();
         self.groups.take_reordered();
@@ -150,7 +159,15 @@ impl Engine {
             pieces.take_while(move |(name, _)| name.starts_with(prefix))
         };
         let process = |(name, text): (&String, &Vec<u8>)| {
-            read::<Process>(name, text).map(|process| (process.id, without_clients(process)))
+            let mut whole: serde_json::Value = read(name, text)?;
+            // Form 1 has it there.
+            if whole.get("spec").is_none() {
+                let spec = format!("{SPEC}{}", &name[PROCESS.len()..]);
+                whole["spec"] = read(&spec, piece(&spec)?)?;
+            }
+            let process: Process =
+                serde_json::from_value(whole).map_err(|error| format!("{name}: {error}"))?;
+            Ok::<_, String>((process.id, without_clients(process)))
         };
         let errand = |(name, text): (&String, &Vec<u8>)| {
             let number = name[ERRAND.len()..].parse().map_err(|_| format!("{name} has no number"))?;

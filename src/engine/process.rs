@@ -136,7 +136,78 @@ fn file_of(target: &LogTarget) -> Option<PathBuf> {
     }
 }
 
+/// A process without what it was made from.
+#[derive(Debug, Serialize)]
+pub(super) struct WithoutSpec<'a> {
+    id: &'a ProcessId,
+    name: &'a ProcessName,
+    phase: &'a Phase,
+    tries: &'a u32,
+    restarts: &'a u64,
+    started: &'a Option<(Mono, WallSecs)>,
+    ended: &'a Option<WallSecs>,
+    exitstatus: &'a Option<i32>,
+    spawnerr: &'a Option<String>,
+    diagnosis: &'a Option<String>,
+    emptying: &'a Option<Mono>,
+    prepared: &'a bool,
+    stdout_logfile: &'a Option<PathBuf>,
+    stderr_logfile: &'a Option<PathBuf>,
+    listener: &'a Option<Listener>,
+    launch_waiters: &'a [Waiter],
+    start_waiters: &'a [Waiter],
+    stop_waiters: &'a [Waiter],
+    start_after_stop: &'a [(Waiter, bool)],
+}
+
 impl Process {
+    pub(super) fn without_spec(&self) -> WithoutSpec<'_> {
+        // Whoever adds a field meets it here.
+        let Self {
+            spec: _,
+            id,
+            name,
+            phase,
+            tries,
+            restarts,
+            started,
+            ended,
+            exitstatus,
+            spawnerr,
+            diagnosis,
+            emptying,
+            prepared,
+            stdout_logfile,
+            stderr_logfile,
+            listener,
+            launch_waiters,
+            start_waiters,
+            stop_waiters,
+            start_after_stop,
+        } = self;
+        WithoutSpec {
+            id,
+            name,
+            phase,
+            tries,
+            restarts,
+            started,
+            ended,
+            exitstatus,
+            spawnerr,
+            diagnosis,
+            emptying,
+            prepared,
+            stdout_logfile,
+            stderr_logfile,
+            listener,
+            launch_waiters,
+            start_waiters,
+            stop_waiters,
+            start_after_stop,
+        }
+    }
+
     pub(super) fn new(id: ProcessId, group: &str, spec: Arc<ProcessSpec>) -> Self {
         Self {
             id,

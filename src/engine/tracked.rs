@@ -25,6 +25,9 @@ pub(super) struct Tracked<K: Ord, V> {
     /// Whose change nobody has looked at yet; some more than once.
     #[serde(skip)]
     stirred: Vec<K>,
+    /// What of them never changes was not written down yet.
+    #[serde(skip)]
+    fresh: BTreeSet<K>,
     /// How often something was touched.
     #[serde(skip)]
     version: u64,
@@ -32,7 +35,13 @@ pub(super) struct Tracked<K: Ord, V> {
 
 impl<K: Ord, V> Default for Tracked<K, V> {
     fn default() -> Self {
-        Self { map: BTreeMap::new(), touched: BTreeSet::new(), stirred: Vec::new(), version: 0 }
+        Self {
+            map: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            stirred: Vec::new(),
+            fresh: BTreeSet::new(),
+            version: 0,
+        }
     }
 }
 
@@ -79,6 +88,7 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
     fn stir(&mut self, key: K) {
         self.touched.insert(key);
         self.stirred.push(key);
+        self.fresh.insert(key);
         self.version += 1;
     }
 
@@ -105,6 +115,12 @@ impl<K: Ord + Copy, V> Tracked<K, V> {
     /// Everything is to be written down.
     pub(super) fn touch_all(&mut self) {
         self.touched.extend(self.map.keys().copied());
+        self.fresh.extend(self.map.keys().copied());
+    }
+
+    /// Which have come or gone since this was last asked.
+    pub(super) fn take_fresh(&mut self) -> BTreeSet<K> {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Which may have changed since this was last asked.
@@ -124,7 +140,7 @@ impl<K: Ord, V: Eq> Eq for Tracked<K, V> {}
 impl<K: Ord, V> FromIterator<(K, V)> for Tracked<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let map = entries.into_iter().map(|(key, value)| (key, Box::new(value))).collect();
-        Self { map, touched: BTreeSet::new(), stirred: Vec::new(), version: 0 }
+        Self { map, ..Self::default() }
     }
 }
 

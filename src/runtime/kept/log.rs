@@ -20,8 +20,9 @@ use crate::engine::{Change, Effect};
 use crate::system::memfd::MemFd;
 use crate::system::reexec::boot_id;
 
-/// The form of the record. A binary that knows a lower number only begins anew.
-pub const FORM: u32 = 1;
+/// The form of the record. A binary that knows a lower number only begins anew. In form 1 what a process was made from was in
+/// its piece.
+pub const FORM: u32 = 2;
 
 const BEGINNINGS: [u64; 2] = [64, 128];
 const DONE: u64 = 192;
@@ -116,6 +117,10 @@ impl Log {
         }
         if boot.trim_ascii_end() != boot_id().as_bytes() {
             return Err("it is of another start of the machine".to_owned());
+        }
+        if form < FORM {
+            // Whoever goes on with it writes the pieces of this form.
+            memory.write_at(&FORM.to_le_bytes(), 0).map_err(problem)?;
         }
         let found = BEGINNINGS.iter().filter_map(|at| {
             let bytes = memory.read_at(*at, 20).ok()?;

@@ -12,11 +12,17 @@ use crate::engine::{Change, Effect, Engine, Input};
 
 /// What supervisord 5.0.0 wrote: form 1, as every later one must read it.
 const FORM_1: &[u8] = include_bytes!("../../../tests/snapshots/turns-1.bin");
+/// The same of form 2.
+const FORM_2: &[u8] = include_bytes!("../../../tests/snapshots/turns-2.bin");
 
 #[test]
-fn turns_of_form_1_are_read_for_ever() {
-    let replayed = frame::replay(FORM_1);
-    assert_eq!((replayed.length, replayed.turn), (FORM_1.len(), 2));
+fn turns_of_every_form_are_read_for_ever() {
+    [FORM_1, FORM_2].into_iter().for_each(are_read);
+}
+
+fn are_read(turns: &[u8]) {
+    let replayed = frame::replay(turns);
+    assert_eq!((replayed.length, replayed.turn), (turns.len(), 2));
     let engine = Engine::of_pieces(&replayed.pieces).unwrap();
     let told: Vec<String> = engine
         .processes()
@@ -27,10 +33,10 @@ fn turns_of_form_1_are_read_for_ever() {
     assert_eq!(replayed.deeds, [Effect::ReopenLogs]);
 }
 
-/// Writes what the test above reads: `cargo test --lib -- --ignored turns_of_form_1`, when there is a new form, under a new name.
+/// Writes what the test above reads: `cargo test --lib -- --ignored turns_of_form_2`, when there is a new form, under a new name.
 #[test]
-#[ignore = "writes tests/snapshots/turns-1.bin"]
-fn write_turns_of_form_1() {
+#[ignore = "writes tests/snapshots/turns-2.bin"]
+fn write_turns_of_form_2() {
     let now = Now { mono: Mono(5_000_000_000), wall: WallSecs(1_700_000_000) };
     let web = |name: &str, startsecs| ProcessSpec { startsecs, ..program(name) };
     let mut ears = group("ears", -1, vec![program("ears")]);
@@ -56,8 +62,26 @@ fn write_turns_of_form_1() {
     }
     let first = frame::encode(1, &engine.take_everything(), &[]);
     let second = frame::encode(2, &engine.take_changes(), &[&Effect::ReopenLogs]);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/turns-1.bin");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/turns-2.bin");
     std::fs::write(path, [first, second].concat()).unwrap();
+}
+
+#[test]
+fn a_record_of_form_1_is_gone_on_with_as_one_of_this_form() {
+    let pieces = frame::replay(FORM_1).pieces;
+    let mut log = Log::create().unwrap();
+    log.rewrite(pieces.clone().into_iter().map(|(name, piece)| (name, Some(piece))).collect(), &[]).unwrap();
+    rustix::io::pwrite(log.as_fd(), &1_u32.to_le_bytes(), 0).unwrap();
+    let mut found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    assert_eq!(found.pieces, pieces);
+    let mut form = [0; 4];
+    rustix::io::pread(log.as_fd(), &mut form, 0).unwrap();
+    assert_eq!(u32::from_le_bytes(form), super::log::FORM);
+    let mut engine = Engine::of_pieces(&found.pieces).unwrap();
+    found.log.rewrite(engine.take_everything(), &[]).unwrap();
+    let again = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    assert_eq!(Engine::of_pieces(&again.pieces).unwrap(), engine);
+    assert!(again.pieces.contains_key("spec/1") && again.pieces["process/1"].len() < 600);
 }
 
 #[test]

@@ -156,3 +156,24 @@ fn an_output_may_be_brought() {
     assert_eq!(all_of(read), "out\nerr\n");
     assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(0));
 }
+
+#[test]
+fn more_may_wait_at_their_gates_than_there_are_places_and_each_place_is_free_again() {
+    let born = |_| spawn(plan(&["/bin/sh", "-c", "echo here; exit 7"])).unwrap();
+    let mut children: Vec<Spawned> = (0..40).map(born).collect();
+    // Some are killed where they wait, whether they have their descriptors or not.
+    for child in children.drain(30..) {
+        child.pidfd.signal(Signal::KILL).unwrap();
+        let killed = WaitStatus::Signalled { signal: Signal::KILL, core_dumped: false };
+        assert_eq!(end_of(&child.pidfd), killed);
+    }
+    for child in children {
+        child.gate.open();
+        assert_eq!(all_of(child.stdout.unwrap()), "here\n");
+        assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(7));
+    }
+    // Other tests have children as well, but for a moment each.
+    while tidy() {
+        std::thread::yield_now();
+    }
+}
