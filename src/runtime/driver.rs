@@ -208,6 +208,8 @@ pub async fn run(
             }
         }
         driver.take_in_what_waits(&mut facts);
+        // Children that die without end would keep signals and timers from us.
+        tokio::task::yield_now().await;
     }
 }
 
