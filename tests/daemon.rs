@@ -293,6 +293,17 @@ fn a_running_program_takes_three_descriptors() {
     });
 }
 
+/// However many children there are to be replaced, the loop hears what else there is.
+#[test]
+fn a_signal_is_heard_in_a_storm_of_deaths() {
+    let many = "numprocs=200\nprocess_name=%(process_num)03d\nstartsecs=0\nautorestart=true";
+    let mut daemon =
+        start(&format!("[program:x]\ncommand=/bin/true\n{many}\nstdout_logfile=NONE\nstderr_logfile=NONE\n"));
+    daemon.await_line("INFO exited: 199 (exit status 0; expected)");
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.await_end().success());
+}
+
 /// The path that was given is meant from where it was given.
 #[test]
 fn a_relative_configuration_is_found_after_the_change_of_directory() {

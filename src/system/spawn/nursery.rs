@@ -14,7 +14,8 @@
 //! * When we die, it goes on with the memory until the end of its gate ends it. When we exec, it keeps the memory.
 //! * The OOM killer ends all who share a memory. Whoever may be ended in a cgroup of its own for want of memory is not born
 //!   here (`SpawnPlan::apart`); nor who might have to wait for a processor while he has our descriptors.
-//! * Once it has become another user, the kernel lets that user look into no memory of ours: it cannot be dumped any more.
+//! * Once it has become another user, the kernel lets that user look into no memory of ours: it cannot be dumped any more. Where
+//!   the kernel is told to let users debug such processes (`fs.suid_dumpable=1`, proc_sys_fs(5)), nobody is born here.
 //!
 //! Where all that cannot be had, or all places are taken, children are forked.
 #![allow(unsafe_code)]
@@ -127,6 +128,9 @@ fn is_lasting(error: &io::Error) -> bool {
 
 impl Nursery {
     fn make() -> io::Result<Self> {
+        if users_may_look() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let stopgap = OwnedFd::from(std::fs::File::open("/dev/null")?);
         let stopgap = duplicate_from(stopgap.as_raw_fd(), 10)?;
         let mut places = Vec::with_capacity(PLACES);
@@ -218,6 +222,11 @@ impl Place {
 
 fn put(fd: &OwnedFd, number: &mut OwnedFd) -> io::Result<()> {
     Ok(rustix::io::dup3(fd.as_fd(), number, DupFlags::CLOEXEC)?)
+}
+
+/// Whoever has become a user could be traced by that user, with our memory.
+fn users_may_look() -> bool {
+    std::fs::read_to_string("/proc/sys/fs/suid_dumpable").is_ok_and(|setting| setting.trim() == "1")
 }
 
 /// A stack, whose lowest page nobody may touch; for as long as we live. Its highest address.
