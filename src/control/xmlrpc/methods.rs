@@ -189,7 +189,7 @@ methods! {
         "Get info about all available process configurations, one struct for each process" => |_| Ok(Plan::Configs);
     "supervisor.getProcessInfo" (NAME) -> "struct" Reads: "Get info about a process named name (or 'group:name')"
         => |args| args.process().map(|(name, given)| Plan::Ask(Request::Info(name), Some(given)));
-    "supervisor.getAllProcessInfo" () -> "array" Reads / Everything: "Get info about all processes" => |_| Ok(Plan::Infos);
+    "supervisor.getAllProcessInfo" () -> "array" Reads / Everything: "Get info about all processes" => |_| Ok(Plan::ask(Request::Infos));
     "supervisor.getProcessDetails" (NAME) -> "struct" Reads:
         "Get all that is known of a process: its info, its configuration, what it uses and why it failed (not in Supervisor 4.3)"
         => |args| args.process().map(|(name, given)| Plan::Ask(Request::Details(name), Some(given)));

@@ -9,11 +9,11 @@ pub mod multicall;
 pub mod plan;
 mod snapshot;
 
-use self::args::Args;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::args::Args;
 use self::methods::{Access, Method, Weight};
 use self::plan::Plan;
 use self::snapshot::Snapshot;
@@ -87,7 +87,7 @@ impl Interface {
     /// The fault that the client is to see.
     pub async fn tell(&self, client: &Client, call: Call) -> Result<Told, Fault> {
         match self.plan(client, call)? {
-            Plan::Infos => {
+            Plan::Ask(Request::Infos, _) => {
                 // The version first: what is told may be newer than it says, and never older.
                 let (version, now) = (self.supervisor.version(), self.supervisor.now());
                 let origin = plan::origin(client, None);
@@ -143,7 +143,7 @@ fn document(outcome: &Result<Value, Fault>) -> String {
 pub fn written(told: Result<Told, Fault>) -> Bytes {
     match told {
         Ok(Told::Document(document)) => document,
-        Ok(Told::Value(value)) => document(&Ok(value)).into(),
+        Ok(Told::Value(value)) => encode_response(&value).into(),
         Err(fault) => document(&Err(fault)).into(),
     }
 }

@@ -34,7 +34,6 @@ pub enum Plan {
     Pid,
     Configs,
     ConfigWarnings,
-    Infos,
     /// A request; its reply says what the answer looks like.
     Ask(Request, Option<String>),
     /// A signal that does not exist: refused, after the name has been found.
@@ -89,10 +88,6 @@ pub async fn perform(interface: &Interface, client: &Client, plan: Plan) -> Resu
             let state = supervisor.state();
             let code = Value::Int(state.code().into());
             describe::structure([("statecode", code), ("statename", Value::string(state.name()))])
-        }
-        Plan::Infos => {
-            let reply = supervisor.call_from(&client.asker, origin(client, None), Request::Infos).await;
-            end(interface, reply, None)?
         }
         Plan::Ask(request, given) => {
             let reply = supervisor.call_from(&client.asker, origin(client, given.clone()), request).await;
