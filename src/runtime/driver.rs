@@ -130,38 +130,7 @@ pub async fn run(
         signals.also(Signal::CHLD)?;
     }
     let mut poll = Epoll::in_reactor()?;
-    let Parts { desk, plane, mut facts, teller, log, loader, serve, surroundings, reap_strangers, .. } =
-        parts;
-    let mut driver = Driver {
-        engine: Engine::new(configured),
-        children: Children::new(plane, surroundings, teller.clone()),
-        log,
-        inbox: VecDeque::from([Input::Started]),
-        births: VecDeque::new(),
-        teller,
-        loader,
-        answers: HashMap::new(),
-        loads: BTreeMap::new(),
-        succession: parts.succession,
-        desk,
-        manager: ServiceManager::default(),
-        record: None,
-        cell: None,
-        last_ticket: 0,
-        reap_strangers,
-        shown_configs: false,
-        afterwards: Afterwards::new(),
-    };
-    if let Some(kept) = parts.kept {
-        driver.begin_to_keep(kept);
-    }
-    if let Some(legacy) = parts.legacy {
-        driver.take_over(poll.get_ref(), legacy);
-    }
-    driver.begin_record();
-    if let Some(recovered) = parts.recovered {
-        driver.recover(poll.get_ref(), *recovered);
-    }
+    let (mut driver, mut facts, serve) = Driver::begin(configured, parts, poll.get_ref());
     let mut pulse = Pulse::new();
     let mut serve = Some(serve);
     let mut alarm = Alarm::new();
@@ -214,6 +183,45 @@ pub async fn run(
 }
 
 impl Driver {
+    /// The state that the loop begins with, whatever was there before us; where facts come, and what lets clients in.
+    fn begin(
+        configured: Vec<GroupSpec>,
+        parts: Parts,
+        poll: &Epoll,
+    ) -> (Self, mpsc::UnboundedReceiver<Fact>, Box<dyn FnOnce()>) {
+        let mut driver = Self {
+            engine: Engine::new(configured),
+            children: Children::new(parts.plane, parts.surroundings, parts.teller.clone()),
+            log: parts.log,
+            inbox: VecDeque::from([Input::Started]),
+            births: VecDeque::new(),
+            teller: parts.teller,
+            loader: parts.loader,
+            answers: HashMap::new(),
+            loads: BTreeMap::new(),
+            succession: parts.succession,
+            desk: parts.desk,
+            manager: ServiceManager::default(),
+            record: None,
+            cell: None,
+            last_ticket: 0,
+            reap_strangers: parts.reap_strangers,
+            shown_configs: false,
+            afterwards: Afterwards::new(),
+        };
+        if let Some(kept) = parts.kept {
+            driver.begin_to_keep(kept);
+        }
+        if let Some(legacy) = parts.legacy {
+            driver.take_over(poll, legacy);
+        }
+        driver.begin_record();
+        if let Some(recovered) = parts.recovered {
+            driver.recover(poll, *recovered);
+        }
+        (driver, parts.facts, parts.serve)
+    }
+
     /// Tells the engine every fact and does every deed, until nothing is left.
     fn settle(&mut self, poll: &Epoll) {
         loop {
