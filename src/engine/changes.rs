@@ -47,6 +47,11 @@ fn written(piece: &(impl Serialize + ?Sized)) -> Option<Vec<u8>> {
     serde_json::to_vec(piece).ok()
 }
 
+fn without_spec(process: &Process) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(512);
+    process.write_without_spec(&mut serde_json::Serializer::new(&mut text)).ok().map(|()| text)
+}
+
 fn read<T: DeserializeOwned>(name: &str, text: &[u8]) -> Result<T, String> {
     serde_json::from_slice(text).map_err(|error| format!("{name}: {error}"))
 }
@@ -64,7 +69,7 @@ impl Engine {
             changes.push((format!("{SPEC}{}", id.0), spec));
         }
         for id in self.processes.take_touched() {
-            let piece = self.processes.get(&id).and_then(|process| written(&process.without_spec()));
+            let piece = self.processes.get(&id).and_then(without_spec);
             changes.push((format!("{PROCESS}{}", id.0), piece));
         }
         self.ledger.errands.take_fresh();

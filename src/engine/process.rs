@@ -136,76 +136,38 @@ fn file_of(target: &LogTarget) -> Option<PathBuf> {
     }
 }
 
-/// A process without what it was made from.
-#[derive(Debug, Serialize)]
-pub(super) struct WithoutSpec<'a> {
-    id: &'a ProcessId,
-    name: &'a ProcessName,
-    phase: &'a Phase,
-    tries: &'a u32,
-    restarts: &'a u64,
-    started: &'a Option<(Mono, WallSecs)>,
-    ended: &'a Option<WallSecs>,
-    exitstatus: &'a Option<i32>,
-    spawnerr: &'a Option<String>,
-    diagnosis: &'a Option<String>,
-    emptying: &'a Option<Mono>,
-    prepared: &'a bool,
-    stdout_logfile: &'a Option<PathBuf>,
-    stderr_logfile: &'a Option<PathBuf>,
-    listener: &'a Option<Listener>,
-    launch_waiters: &'a [Waiter],
-    start_waiters: &'a [Waiter],
-    stop_waiters: &'a [Waiter],
-    start_after_stop: &'a [(Waiter, bool)],
+/// A process without what it was made from. A test holds it to have whatever else there is.
+#[derive(Serialize)]
+#[serde(remote = "Process")]
+struct WithoutSpec {
+    id: ProcessId,
+    name: ProcessName,
+    phase: Phase,
+    tries: u32,
+    restarts: u64,
+    started: Option<(Mono, WallSecs)>,
+    ended: Option<WallSecs>,
+    exitstatus: Option<i32>,
+    spawnerr: Option<String>,
+    diagnosis: Option<String>,
+    emptying: Option<Mono>,
+    prepared: bool,
+    stdout_logfile: Option<PathBuf>,
+    stderr_logfile: Option<PathBuf>,
+    listener: Option<Listener>,
+    launch_waiters: Vec<Waiter>,
+    start_waiters: Vec<Waiter>,
+    stop_waiters: Vec<Waiter>,
+    start_after_stop: Vec<(Waiter, bool)>,
 }
 
 impl Process {
-    pub(super) fn without_spec(&self) -> WithoutSpec<'_> {
-        // Whoever adds a field meets it here.
-        let Self {
-            spec: _,
-            id,
-            name,
-            phase,
-            tries,
-            restarts,
-            started,
-            ended,
-            exitstatus,
-            spawnerr,
-            diagnosis,
-            emptying,
-            prepared,
-            stdout_logfile,
-            stderr_logfile,
-            listener,
-            launch_waiters,
-            start_waiters,
-            stop_waiters,
-            start_after_stop,
-        } = self;
-        WithoutSpec {
-            id,
-            name,
-            phase,
-            tries,
-            restarts,
-            started,
-            ended,
-            exitstatus,
-            spawnerr,
-            diagnosis,
-            emptying,
-            prepared,
-            stdout_logfile,
-            stderr_logfile,
-            listener,
-            launch_waiters,
-            start_waiters,
-            stop_waiters,
-            start_after_stop,
-        }
+    /// Writes it without what it was made from.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub(super) fn write_without_spec<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        WithoutSpec::serialize(self, serializer)
     }
 
     pub(super) fn new(id: ProcessId, group: &str, spec: Arc<ProcessSpec>) -> Self {

@@ -147,3 +147,12 @@ fn what_was_read_is_in_memory_once() {
     let process = &world.engine.processes().next().unwrap().spec;
     assert!(Arc::ptr_eq(configured, active) && Arc::ptr_eq(configured, process));
 }
+
+#[test]
+fn a_process_is_written_with_all_that_it_has_but_its_spec() {
+    let world = World::new(vec![group("a", 1, vec![program("a")])]);
+    let process = world.engine.processes().next().unwrap();
+    let mut whole = serde_json::to_value(process).unwrap();
+    assert!(whole.as_object_mut().unwrap().remove("spec").is_some());
+    assert_eq!(process.write_without_spec(serde_json::value::Serializer).unwrap(), whole);
+}
