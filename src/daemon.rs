@@ -255,6 +255,8 @@ fn serve_once(
     let first = footing.supervision.is_none();
     // While we are whom the service manager started: to look at everything in everybody's place.
     let found = check::summary(&loaded, &invocation.machine);
+    // Where each process stands in the files is not asked any more, and need not stay for the whole life.
+    drop((loaded.warnings, loaded.origins));
     let spec = loaded.daemon;
     let mut lines: Vec<(Level, String)> = Vec::new();
     if first {

@@ -1,5 +1,7 @@
 //! `[fcgi-program:x]` (Supervisor 4.3 `options.py`, `process_groups_from_parser`; `datatypes.py`, `SocketConfig`).
 
+use std::sync::Arc;
+
 use super::load::Context;
 use super::reader::Reader;
 use super::section::Section;
@@ -14,12 +16,12 @@ pub(super) fn processes(
     section: &Section,
     program: &str,
     group: &str,
-) -> Vec<ProcessSpec> {
+) -> Vec<Arc<ProcessSpec>> {
     let mut processes = program::processes(context, daemon, section, program, group);
     let user = processes.first().and_then(|process| process.user.as_ref()).map(|user| user.uid);
     let socket = socket(context, section, program, user);
     for process in &mut processes {
-        process.socket.clone_from(&socket);
+        Arc::make_mut(process).socket.clone_from(&socket);
     }
     processes
 }

@@ -1,7 +1,5 @@
 //! `[eventlistener:x]` (Supervisor 4.3 `options.py`, `process_groups_from_parser`).
 
-use std::sync::Arc;
-
 use super::doubles::Made;
 use super::load::Context;
 use super::program::processes;
@@ -47,7 +45,7 @@ fn pool(context: &mut Context<'_>, daemon: &DaemonSpec, section: &Section) -> Op
         );
         reader.fail("redirect_stderr", problem);
     }
-    let processes = processes(context, daemon, section, &name, &name).into_iter().map(Arc::new).collect();
+    let processes = processes(context, daemon, section, &name, &name);
     let buffer_size = usize::try_from(buffer_size).unwrap_or(1);
     Some(GroupSpec {
         name,

@@ -58,7 +58,7 @@ impl Kind {
         section: &Section,
         program: &str,
         group: &str,
-    ) -> Vec<ProcessSpec> {
+    ) -> Vec<Arc<ProcessSpec>> {
         match self {
             Self::Program => processes(context, daemon, section, program, group),
             Self::Fcgi => fcgi::processes(context, daemon, section, program, group),
@@ -83,7 +83,6 @@ fn own_groups(
         // As of a group it is read with fewer names than as of a process.
         let priority = reader.integer("priority", PRIORITY);
         let processes = kind.processes(context, daemon, &section, &name, &name);
-        let processes = processes.into_iter().map(Arc::new).collect();
         let spec = GroupSpec { name, priority, processes, kind: GroupKind::Programs };
         groups.push(Made { spec, section: section.name });
     }
@@ -101,9 +100,8 @@ fn explicit_groups(
         let Some(name) = reader.name("group:") else { continue };
         let priority = reader.integer("priority", PRIORITY);
         let programs = value::list(&reader.text("programs").unwrap_or_default());
-        let mut members = members(context, daemon, &section, &programs, &name, grouped);
-        members.sort_by_key(|process| process.priority);
-        let processes = members.into_iter().map(Arc::new).collect();
+        let mut processes = members(context, daemon, &section, &programs, &name, grouped);
+        processes.sort_by_key(|process| process.priority);
         let spec = GroupSpec { name, priority, processes, kind: GroupKind::Programs };
         groups.push(Made { spec, section: section.name });
     }
@@ -118,7 +116,7 @@ fn members(
     programs: &[String],
     group: &str,
     grouped: &mut BTreeSet<String>,
-) -> Vec<ProcessSpec> {
+) -> Vec<Arc<ProcessSpec>> {
     let mut members = Vec::new();
     let before = context.errors.len();
     for program in programs {
@@ -157,7 +155,7 @@ pub(super) fn processes(
     section: &Section,
     program: &str,
     group: &str,
-) -> Vec<ProcessSpec> {
+) -> Vec<Arc<ProcessSpec>> {
     let host = context.machine.host_name();
     let errors = context.errors.len();
     let mut reader = Reader::new(context, section);
@@ -186,7 +184,7 @@ pub(super) fn processes(
         let process = one(&mut reader, daemon, &base, &name, number);
         let name = ProcessName { group: group.to_owned(), process: process.name.clone() };
         reader.context.came_from(name, &section.name);
-        processes.push(process);
+        processes.push(Arc::new(process));
         if reader.context.errors.len() > errors {
             break;
         }

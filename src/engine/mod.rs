@@ -164,6 +164,11 @@ impl Engine {
         self.effects.pop_front()
     }
 
+    /// Lets go of the room that only a large turn needs.
+    pub fn give_back(&mut self) {
+        self.effects.shrink_to_fit();
+    }
+
     /// When something is due without any further fact.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {

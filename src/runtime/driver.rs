@@ -26,6 +26,7 @@ use crate::logs::main_log::MainLog;
 use crate::logs::plane::{Claim, Plane};
 use crate::system::clock;
 use crate::system::epoll::Epoll;
+use crate::system::memory;
 use crate::systemd::notify::ServiceManager;
 
 /// Reads the configuration; runs on a thread of its own, because disks and name services may be slow.
@@ -155,8 +156,13 @@ pub async fn run(
             continue;
         }
         pulse.beat(&mut driver.manager, driver.engine.mood());
+        let over = driver.afterwards.is_over();
         let wake = driver.wake().into_iter().chain(pulse.wake()).min();
         alarm.set(wake);
+        if over {
+            // Last of all, so that it stays so while we wait.
+            driver.give_back();
+        }
         tokio::select! {
             Some(signal) = signals.next() => driver.signalled(signal),
             Some(fact) = facts.recv() => driver.told(fact),
@@ -238,6 +244,7 @@ impl Driver {
             // Before a client is told that its programs are stopped.
             self.close_sockets();
             let effects: Vec<Effect> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
+            self.afterwards.did(effects.len());
             self.write_down(&effects);
             for effect in effects {
                 let bequeathed = effect.is_bequeathed();
@@ -324,8 +331,15 @@ impl Driver {
     /// Something is due.
     fn in_time(&mut self) {
         self.children.tidy(true);
-        self.afterwards.look();
         self.inbox.push_back(Input::DeadlineReached);
+    }
+
+    /// Gives back what is not needed any more.
+    fn give_back(&mut self) {
+        self.inbox.shrink_to_fit();
+        self.births.shrink_to_fit();
+        self.engine.give_back();
+        memory::tidy();
     }
 
     pub(super) fn asked(&mut self, call: Call) {
