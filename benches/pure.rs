@@ -10,7 +10,7 @@
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -130,7 +130,7 @@ fn pour(plane: &Plane, drained: &mpsc::Receiver<u64>, id: u64, size: usize, chun
     let spec = ChannelSpec {
         source: Source { name: ProcessName::new("p", "p"), pid: 1, channel: Channel::Stdout },
         purpose: Purpose::Program { capture: 0, events: false },
-        target: Some(PathBuf::from("/dev/null")),
+        target: Some(Path::new("/dev/null").into()),
         maxbytes: 0,
         backups: 0,
         strip_ansi: false,

@@ -94,7 +94,7 @@ fn spec(kind: &Kind, dir: &Path) -> ChannelSpec {
     ChannelSpec {
         source: Source { name: ProcessName::new("cat", "cat"), pid: 7, channel: Channel::Stdout },
         purpose: Purpose::Program { capture: kind.capture, events: false },
-        target: Some(dir.join(kind.log)),
+        target: Some(dir.join(kind.log).into()),
         maxbytes: MAXBYTES,
         backups: BACKUPS,
         strip_ansi: kind.strip,

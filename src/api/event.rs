@@ -1,6 +1,7 @@
 //! Facts for programs: what event listeners, the service manager and live views are told.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,13 @@ pub struct Source {
     pub pid: i32,
     /// Which.
     pub channel: Channel,
+}
+
+/// For people: `stdout of 'web:a'`.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of '{}'", self.channel.name(), self.name)
+    }
 }
 
 /// One of the two streams that are logged.

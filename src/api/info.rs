@@ -1,6 +1,7 @@
 //! What is known of processes, as every surface shows it.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +30,9 @@ pub struct ProcessInfo {
     /// Its process id; 0 when it has none.
     pub pid: i32,
     /// Where its stdout goes, if to a file.
-    pub stdout_logfile: Option<PathBuf>,
+    pub stdout_logfile: Option<Arc<Path>>,
     /// Where its stderr goes, if to a file.
-    pub stderr_logfile: Option<PathBuf>,
+    pub stderr_logfile: Option<Arc<Path>>,
     /// Where it stands as an event listener, if it is one.
     pub listener: Option<ListenerState>,
 }

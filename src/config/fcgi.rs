@@ -19,7 +19,7 @@ pub(super) fn processes(
 ) -> Vec<Arc<ProcessSpec>> {
     let mut processes = program::processes(context, daemon, section, program, group);
     let user = processes.first().and_then(|process| process.user.as_ref()).map(|user| user.uid);
-    let socket = socket(context, section, program, user);
+    let socket = socket(context, section, program, user).map(Box::new);
     for process in &mut processes {
         Arc::make_mut(process).socket.clone_from(&socket);
     }

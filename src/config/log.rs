@@ -47,7 +47,7 @@ pub(super) fn read(reader: &mut Reader<'_, '_>, channel: &str, spec: &mut LogSpe
             spec.syslog = true;
             LogTarget::None
         }
-        _ => LogTarget::File(reader.checked_file(&key, file)),
+        _ => LogTarget::File(reader.checked_file(&key, file).into()),
     };
     if spec.target == LogTarget::Auto && spec.maxbytes == 0 {
         let problem = format!(

@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -240,9 +240,9 @@ pub struct ProcessSpec {
     pub environment: BTreeMap<String, String>,
     /// `SUPERVISOR_SERVER_URL`; `None`: AUTO.
     pub serverurl: Option<String>,
-    /// The listening socket that it finds as its stdin, shared with every process that names the same.
+    /// The listening socket that it finds as its stdin, shared with every process that names the same. Boxed: most have none.
     #[serde(default)]
-    pub socket: Option<SocketSpec>,
+    pub socket: Option<Box<SocketSpec>>,
     /// What becomes of what it has started when it ends.
     #[serde(default)]
     pub leftovers: Leftovers,
@@ -341,7 +341,7 @@ pub enum LogTarget {
     /// `AUTO`: a file of our choosing in `childlogdir`.
     Auto,
     /// A file.
-    File(PathBuf),
+    File(Arc<Path>),
 }
 
 /// `[supervisorctl]`.

@@ -269,7 +269,7 @@ fn try_to_take(
 
 fn shared_socket<'a>(groups: &'a [GroupSpec], name: &ProcessName) -> Option<&'a SocketSpec> {
     let group = groups.iter().find(|group| group.name == name.group)?;
-    group.processes.iter().find(|spec| spec.name == name.process)?.socket.as_ref()
+    group.processes.iter().find(|spec| spec.name == name.process)?.socket.as_deref()
 }
 
 /// What is taken from the one that is held.

@@ -1,7 +1,7 @@
 //! THE TABLES of properties: one row gives value, signature, announcement and introspection.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use zbus::Variant;
 
@@ -115,8 +115,8 @@ properties! {
         StopTimestamp "t" Told => |info| microseconds(info.stop);
         ExitStatus "i" Told => |info| Variant::from(info.exitstatus);
         SpawnError "s" Told => |info| text(&info.spawnerr);
-        StdoutLogfile "s" Told => |info| file(info.stdout_logfile.as_ref());
-        StderrLogfile "s" Told => |info| file(info.stderr_logfile.as_ref());
+        StdoutLogfile "s" Told => |info| file(info.stdout_logfile.as_deref());
+        StderrLogfile "s" Told => |info| file(info.stderr_logfile.as_deref());
     }
     DETAILS: ProcessDetails => "Of a process: what it uses, and what is configured." {
         Restarts "t" Untold => |details| Variant::from(details.restarts);
@@ -160,7 +160,7 @@ fn microseconds(time: Option<WallSecs>) -> Variant<'static> {
     Variant::from(seconds.saturating_mul(1_000_000))
 }
 
-fn file(path: Option<&PathBuf>) -> Variant<'static> {
+fn file(path: Option<&Path>) -> Variant<'static> {
     path.map_or_else(|| text(""), |path| text(&path.to_string_lossy()))
 }
 
@@ -230,7 +230,7 @@ pub(super) mod tests {
                 spawnerr: "a\0b".into(),
                 exitstatus: -1,
                 pid: 7,
-                stdout_logfile: Some("/log".into()),
+                stdout_logfile: Some(Path::new("/log").into()),
                 stderr_logfile: None,
                 listener: None,
             },

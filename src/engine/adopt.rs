@@ -1,7 +1,8 @@
 //! Programs that another supervisor has run until now: they become ours as they are.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +27,9 @@ pub struct Adopted {
     /// Why it could not be started, or ended badly.
     pub spawnerr: Option<String>,
     /// File of its stdout.
-    pub stdout: Option<PathBuf>,
+    pub stdout: Option<Arc<Path>>,
     /// File of its stderr.
-    pub stderr: Option<PathBuf>,
+    pub stderr: Option<Arc<Path>>,
 }
 
 /// What a process that is adopted does.

@@ -1,6 +1,6 @@
 //! Deeds, in the imperative.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -59,9 +59,9 @@ pub enum Effect {
         /// What should run.
         spec: Arc<ProcessSpec>,
         /// File of its stdout.
-        stdout: Option<PathBuf>,
+        stdout: Option<Arc<Path>>,
         /// File of its stderr.
-        stderr: Option<PathBuf>,
+        stderr: Option<Arc<Path>>,
         /// Its stdout is the event listener protocol: tell it as `ListenerWrote`.
         listener: bool,
     },
@@ -109,7 +109,7 @@ pub enum Effect {
         /// Whose.
         id: ProcessId,
         /// Files, for when nothing is open.
-        files: Vec<PathBuf>,
+        files: Vec<Arc<Path>>,
     },
     /// Empty the main log; answer `Done`.
     ClearMainLog {

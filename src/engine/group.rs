@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::listener::Listener;
 use super::pool::Pool;
 use super::process::{Process, ProcessId};
 use super::{Effect, Engine};
@@ -54,7 +53,7 @@ impl Engine {
             let id = ProcessId(self.next_process);
             self.next_process += 1;
             let mut process = Process::new(id, &spec.name, Arc::clone(process));
-            process.listener = is_pool.then(Listener::default);
+            process.listener = is_pool.then(Box::default);
             self.effects.push_back(Effect::PrepareLogs {
                 id,
                 name: process.name.clone(),

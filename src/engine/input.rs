@@ -1,6 +1,7 @@
 //! Facts, in the past tense.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +30,9 @@ pub enum Input {
         /// Whose.
         id: ProcessId,
         /// File of its stdout.
-        stdout: Option<PathBuf>,
+        stdout: Option<Arc<Path>>,
         /// File of its stderr.
-        stderr: Option<PathBuf>,
+        stderr: Option<Arc<Path>>,
     },
     /// The process was forked, and waits at its gate; answers `Effect::Spawn`.
     Spawned {

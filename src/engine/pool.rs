@@ -127,7 +127,7 @@ impl Engine {
         let free = |id: &ProcessId| {
             self.processes.get(id).is_some_and(|process| {
                 let running = matches!(process.phase, Phase::Running { .. });
-                running && process.listener.as_ref().is_some_and(super::Listener::is_free)
+                running && process.listener.as_deref().is_some_and(super::Listener::is_free)
             })
         };
         group.members.iter().copied().find(free)

@@ -1,6 +1,6 @@
 //! One process: what it is really doing, and what is remembered of it.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,11 +110,11 @@ pub struct Process {
     /// Its log files have names.
     pub prepared: bool,
     /// File of its stdout.
-    pub stdout_logfile: Option<PathBuf>,
+    pub stdout_logfile: Option<Arc<Path>>,
     /// File of its stderr.
-    pub stderr_logfile: Option<PathBuf>,
-    /// What it said as an event listener, if it is one.
-    pub listener: Option<Listener>,
+    pub stderr_logfile: Option<Arc<Path>>,
+    /// What it said as an event listener, if it is one. Boxed: most are none.
+    pub listener: Option<Box<Listener>>,
     /// Told when it has a pid, or will not.
     pub launch_waiters: Vec<Waiter>,
     /// Told when it runs, or will not.
@@ -129,9 +129,9 @@ pub(super) fn seconds(count: i64) -> Duration {
     Duration::from_secs(u64::try_from(count).unwrap_or(0))
 }
 
-fn file_of(target: &LogTarget) -> Option<PathBuf> {
+fn file_of(target: &LogTarget) -> Option<Arc<Path>> {
     match target {
-        LogTarget::File(path) => Some(path.clone()),
+        LogTarget::File(path) => Some(Arc::clone(path)),
         LogTarget::None | LogTarget::Auto => None,
     }
 }
@@ -152,9 +152,9 @@ struct WithoutSpec {
     diagnosis: Option<String>,
     emptying: Option<Mono>,
     prepared: bool,
-    stdout_logfile: Option<PathBuf>,
-    stderr_logfile: Option<PathBuf>,
-    listener: Option<Listener>,
+    stdout_logfile: Option<Arc<Path>>,
+    stderr_logfile: Option<Arc<Path>>,
+    listener: Option<Box<Listener>>,
     launch_waiters: Vec<Waiter>,
     start_waiters: Vec<Waiter>,
     stop_waiters: Vec<Waiter>,

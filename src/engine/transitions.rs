@@ -1,6 +1,7 @@
 //! What becomes of a process: facts and deadlines → phases.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::process::{Phase, Process, ProcessId, seconds};
 use super::{Effect, Engine, Evidence, Waiter, diagnosis};
@@ -11,7 +12,12 @@ use crate::config::spec::AutoRestart;
 const TOO_QUICK: &str = "Exited too quickly (process log may have details)";
 
 impl Engine {
-    pub(super) fn logs_prepared(&mut self, id: ProcessId, stdout: Option<PathBuf>, stderr: Option<PathBuf>) {
+    pub(super) fn logs_prepared(
+        &mut self,
+        id: ProcessId,
+        stdout: Option<Arc<Path>>,
+        stderr: Option<Arc<Path>>,
+    ) {
         if let Some(process) = self.processes.get_mut(&id) {
             process.prepared = true;
             process.stdout_logfile = stdout;

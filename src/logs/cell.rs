@@ -15,7 +15,8 @@
 //! it speaks of; whatever a stage speaks of does not change while it lasts.
 
 use std::collections::HashMap;
-use std::io;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -109,7 +110,7 @@ pub struct Context<'a> {
     /// The number of the pipe, which no other has while it is there.
     pub stream: u64,
     /// For people.
-    pub whose: &'a str,
+    pub whose: &'a dyn fmt::Display,
     /// Its log.
     pub path: Option<&'a Path>,
     /// Where it stands.
@@ -281,11 +282,16 @@ impl Cell {
     }
 
     fn name(&mut self, context: &Context<'_>) {
-        let whose = &context.whose[..context.whose.floor_char_boundary(WHOSE)];
+        let mut whose = [0; WHOSE];
+        let mut free = &mut whose[..];
+        // What does not fit in is left out.
+        let _ = write!(free, "{}", context.whose);
+        let free = free.len();
+        let whose = &whose[..WHOSE - free];
         // What is longer cannot be opened.
         let path = context.path.map(|path| path.as_os_str().as_bytes()).filter(|path| path.len() < PATH);
         let path = path.unwrap_or_default();
-        self.memory.put(WHOSE_AT, whose.as_bytes());
+        self.memory.put(WHOSE_AT, whose);
         self.memory.put(PATH_AT, path);
         self.set(at::STREAM, context.stream);
         self.set(at::WHOSE, u64_of(whose.len()));

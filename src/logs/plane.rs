@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -49,7 +49,7 @@ pub struct ChannelSpec {
     /// What is made of it.
     pub purpose: Purpose,
     /// The file; `None`: none.
-    pub target: Option<PathBuf>,
+    pub target: Option<Arc<Path>>,
     /// Bytes at which it is rotated; 0 or less: never.
     pub maxbytes: i64,
     /// How many rotated files are kept.
@@ -118,7 +118,7 @@ enum Command {
     Open { id: ChannelId, fd: OwnedFd, log: Prepared },
     Drain { ids: Vec<ChannelId>, token: u64 },
     Reopen,
-    Clear { paths: Vec<PathBuf>, token: u64 },
+    Clear { paths: Vec<Arc<Path>>, token: u64 },
     Pause(oneshot::Sender<Paused>),
     Resume(Box<pause::Stream>),
     Recall(Vec<(ChannelId, LastWords)>),
@@ -146,7 +146,7 @@ pub struct Plane {
     closed: Closed,
     notify: Notify,
     drops: Drops,
-    files: Mutex<HashMap<PathBuf, Weak<Mutex<FileSink>>>>,
+    files: Mutex<HashMap<Arc<Path>, Weak<Mutex<FileSink>>>>,
     /// Started when the first stream wants it.
     journal: Mutex<Option<Arc<Journal>>>,
     /// Disconnected when the thread has ended.
@@ -210,7 +210,7 @@ impl Plane {
     /// # Errors
     /// When the log cannot be opened.
     pub fn prepare(&self, spec: ChannelSpec) -> io::Result<Prepared> {
-        let file = spec.target.as_deref().map(|path| self.shared(path, &spec)).transpose()?;
+        let file = spec.target.as_ref().map(|path| self.shared(path, &spec)).transpose()?;
         let journal = spec.journal.then(|| self.journal()).transpose()?;
         Ok(Prepared { spec, file, journal })
     }
@@ -261,7 +261,7 @@ impl Plane {
     }
 
     /// Empties logs, open or not, then tells [`PlaneEvent::Cleared`]. Their backups stay.
-    pub fn clear(&self, paths: Vec<PathBuf>, token: u64) {
+    pub fn clear(&self, paths: Vec<Arc<Path>>, token: u64) {
         if !self.send(Command::Clear { paths, token }) {
             (self.notify)(PlaneEvent::Cleared(token, Err(overloaded().to_string())));
         }
@@ -307,20 +307,20 @@ impl Plane {
         Ok(Arc::clone(journal.insert(started)))
     }
 
-    fn shared(&self, path: &Path, spec: &ChannelSpec) -> io::Result<SharedFile> {
+    fn shared(&self, path: &Arc<Path>, spec: &ChannelSpec) -> io::Result<SharedFile> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = files.get(path).and_then(Weak::upgrade) {
+        if let Some(file) = files.get(&**path).and_then(Weak::upgrade) {
             return Ok(file);
         }
         files.retain(|_, file| file.strong_count() > 0);
-        let file = Arc::new(Mutex::new(FileSink::open(path, spec.maxbytes, spec.backups)?));
-        files.insert(path.to_owned(), Arc::downgrade(&file));
+        let file = Arc::new(Mutex::new(FileSink::open(Arc::clone(path), spec.maxbytes, spec.backups)?));
+        files.insert(Arc::clone(path), Arc::downgrade(&file));
         Ok(file)
     }
 
-    fn share(&self, path: &Path, file: &SharedFile) {
+    fn share(&self, path: &Arc<Path>, file: &SharedFile) {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.insert(path.to_owned(), Arc::downgrade(file));
+        files.insert(Arc::clone(path), Arc::downgrade(file));
     }
 }
 

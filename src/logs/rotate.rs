@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::fstat;
 
@@ -14,7 +15,7 @@ use crate::system::output::{Output, Short};
 /// A log file. One of `maxbytes` or more is to make way for an empty one.
 #[derive(Debug)]
 pub struct RotatingFile {
-    path: PathBuf,
+    path: Arc<Path>,
     maxbytes: i64,
     backups: i64,
     output: Output,
@@ -45,9 +46,10 @@ impl RotatingFile {
     ///
     /// # Errors
     /// Those of fstat(2).
-    pub fn resume(path: &Path, fd: OwnedFd, maxbytes: i64, backups: i64) -> io::Result<Self> {
-        let (output, position, rotates) = measured(path, Output::resume(fd)?)?;
-        Ok(Self { path: path.to_owned(), maxbytes, backups, output, position, rotates })
+    pub fn resume(path: impl Into<Arc<Path>>, fd: OwnedFd, maxbytes: i64, backups: i64) -> io::Result<Self> {
+        let path = path.into();
+        let (output, position, rotates) = measured(&path, Output::resume(fd)?)?;
+        Ok(Self { path, maxbytes, backups, output, position, rotates })
     }
 
     /// Bytes at which it is rotated, and how many rotated files are kept.
@@ -61,9 +63,10 @@ impl RotatingFile {
     ///
     /// # Errors
     /// Those of open(2).
-    pub fn open(path: &Path, maxbytes: i64, backups: i64) -> io::Result<Self> {
-        let (output, position, rotates) = open_at_end(path, None)?;
-        Ok(Self { path: path.to_owned(), maxbytes, backups, output, position, rotates })
+    pub fn open(path: impl Into<Arc<Path>>, maxbytes: i64, backups: i64) -> io::Result<Self> {
+        let path = path.into();
+        let (output, position, rotates) = open_at_end(&path, None)?;
+        Ok(Self { path, maxbytes, backups, output, position, rotates })
     }
 
     /// The file as named.
@@ -263,7 +266,7 @@ mod tests {
     #[test]
     fn a_full_file_makes_way_after_the_write_that_filled_it() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = RotatingFile::open(&dir.path().join("l"), 100, 2).unwrap();
+        let mut log = RotatingFile::open(dir.path().join("l"), 100, 2).unwrap();
         let names = ["l", "l.1", "l.2", "l.3"];
         write(&mut log, &[b'x'; 60]);
         assert_eq!(sizes(dir.path(), &names), [Some(60), None, None, None]);
@@ -291,7 +294,7 @@ mod tests {
             for step in 0..steps.saturating_sub(1) {
                 fs::rename(file(names[2 - step]), file(names[3 - step])).unwrap();
             }
-            let mut log = RotatingFile::open(&file("l"), 10, 3).unwrap();
+            let mut log = RotatingFile::open(file("l"), 10, 3).unwrap();
             if log.is_full() {
                 log.rotate().unwrap();
             }
@@ -303,7 +306,7 @@ mod tests {
     fn without_backups_the_file_is_emptied_and_without_a_limit_it_grows() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
-        let mut log = RotatingFile::open(&path, 10, 0).unwrap();
+        let mut log = RotatingFile::open(&*path, 10, 0).unwrap();
         write(&mut log, &[b'x'; 10]);
         assert_eq!(sizes(dir.path(), &["l", "l.1"]), [Some(0), None]);
         for limit in [0, -1] {
@@ -319,7 +322,7 @@ mod tests {
         let path = dir.path().join("l");
         fs::write(&path, "12345678").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        let mut log = RotatingFile::open(&path, 10, 1).unwrap();
+        let mut log = RotatingFile::open(&*path, 10, 1).unwrap();
         write(&mut log, b"ab");
         assert_eq!(sizes(dir.path(), &["l", "l.1"]), [Some(0), Some(10)]);
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
@@ -336,7 +339,7 @@ mod tests {
     fn a_file_that_was_moved_away_is_made_anew_on_reopen() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
-        let mut log = RotatingFile::open(&path, 0, 0).unwrap();
+        let mut log = RotatingFile::open(&*path, 0, 0).unwrap();
         fs::rename(&path, dir.path().join("old")).unwrap();
         write(&mut log, b"1");
         log.reopen().unwrap();
@@ -356,7 +359,7 @@ mod tests {
     fn a_file_that_was_removed_or_replaced_is_followed_and_one_that_was_moved_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let (path, moved) = (dir.path().join("l"), dir.path().join("moved"));
-        let mut log = RotatingFile::open(&path, 0, 0).unwrap();
+        let mut log = RotatingFile::open(&*path, 0, 0).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(!log.follow().unwrap());
         fs::remove_file(&path).unwrap();
@@ -381,7 +384,7 @@ mod tests {
     fn what_others_emptied_is_not_full() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("l");
-        let mut log = RotatingFile::open(&path, 10, 1).unwrap();
+        let mut log = RotatingFile::open(&*path, 10, 1).unwrap();
         write(&mut log, b"123456789");
         fs::File::create(&path).unwrap();
         write(&mut log, b"1");
@@ -393,7 +396,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sub/l");
         fs::create_dir(dir.path().join("sub")).unwrap();
-        let mut log = RotatingFile::open(&path, 10, 3).unwrap();
+        let mut log = RotatingFile::open(&*path, 10, 3).unwrap();
         write(&mut log, b"first......");
         log.write(b"second......").unwrap();
         // Its name is taken by what cannot be opened.

@@ -168,7 +168,7 @@ struct Builder<'a> {
     spec: &'a DaemonSpec,
     bundle: &'a mut Bundle,
     plane: PlaneRecord,
-    files: BTreeSet<std::path::PathBuf>,
+    files: BTreeSet<Arc<Path>>,
     sockets: Vec<SocketRecord>,
 }
 
@@ -182,7 +182,7 @@ impl Builder<'_> {
         let mut channels = Vec::new();
         for (channel, fd, target, log) in streams {
             if let Some(fd) = fd {
-                let target = target.as_deref();
+                let target = target.as_ref();
                 channels.push(self.channel(process, (pid, channel), fd, target, log)?);
             }
         }
@@ -223,7 +223,7 @@ impl Builder<'_> {
         process: &Process,
         (pid, channel): (i32, Channel),
         fd: RawFd,
-        target: Option<&Path>,
+        target: Option<&Arc<Path>>,
         log: &LogSpec,
     ) -> io::Result<ChannelId> {
         if let Some(path) = target {
@@ -243,7 +243,7 @@ impl Builder<'_> {
             spec: ChannelSpec {
                 source: Source { name: process.name.clone(), pid, channel },
                 purpose,
-                target: target.map(Path::to_owned),
+                target: target.cloned(),
                 maxbytes: log.maxbytes,
                 backups: log.backups,
                 strip_ansi: self.spec.strip_ansi,
@@ -262,14 +262,14 @@ impl Builder<'_> {
     }
 
     /// A log is opened once, whoever writes there.
-    fn file(&mut self, path: &Path, log: &LogSpec) -> io::Result<()> {
-        if !self.files.insert(path.to_owned()) {
+    fn file(&mut self, path: &Arc<Path>, log: &LogSpec) -> io::Result<()> {
+        if !self.files.insert(Arc::clone(path)) {
             return Ok(());
         }
-        let opened = FileSink::open(path, log.maxbytes, log.backups)
+        let opened = FileSink::open(Arc::clone(path), log.maxbytes, log.backups)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
         let fd = self.bundle.put(opened.as_fd().try_clone_to_owned()?);
-        self.plane.files.push(FileRecord { path: path.to_owned(), fd, sink: opened.record() });
+        self.plane.files.push(FileRecord { path: Arc::clone(path), fd, sink: opened.record() });
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +60,10 @@ struct Child {
     channels: Vec<ChannelId>,
     /// For the sentences about a failure.
     spec: Arc<ProcessSpec>,
+    /// The same, as long as there is the report.
     program: String,
-    ended: Option<Ended>,
+    /// Boxed: most have not.
+    ended: Option<Box<Ended>>,
     /// Its item in the bag.
     item: Option<u64>,
 }
@@ -72,9 +74,9 @@ pub(super) struct Order<'a> {
     pub(super) name: &'a ProcessName,
     pub(super) spec: &'a Arc<ProcessSpec>,
     /// File of its stdout.
-    pub(super) stdout: Option<PathBuf>,
+    pub(super) stdout: Option<Arc<Path>>,
     /// File of its stderr.
-    pub(super) stderr: Option<PathBuf>,
+    pub(super) stderr: Option<Arc<Path>>,
     /// Its stdout is the event listener protocol.
     pub(super) listener: bool,
 }
@@ -209,7 +211,7 @@ impl Children {
         if !spec.redirect_stderr {
             outputs.push((Channel::Stderr, stderr, &spec.stderr));
         }
-        let open = |(channel, target, log): (Channel, &Option<PathBuf>, &LogSpec)| {
+        let open = |(channel, target, log): (Channel, &Option<Arc<Path>>, &LogSpec)| {
             let asked = ChannelSpec {
                 source: Source { name: name.clone(), pid: 0, channel },
                 purpose: purpose(log, (listener && channel == Channel::Stdout).then_some(id)),
@@ -316,7 +318,7 @@ impl Children {
         let said = self.plane.as_ref().map_or(Some(None), |plane| plane.drained(&child.channels));
         let (drained, last_words) = (said.is_some(), said.flatten());
         let evidence = Evidence { failure: words, advice, last_words, ..Evidence::default() };
-        child.ended = Some(Ended { status, evidence, told_by, drained, explained: !asked });
+        child.ended = Some(Box::new(Ended { status, evidence, told_by, drained, explained: !asked }));
         if let Some(plane) = self.plane.as_ref().filter(|_| !drained) {
             plane.drain(child.channels.clone(), id.0);
         }
@@ -357,7 +359,7 @@ impl Children {
     }
 
     fn ended(&mut self, id: ProcessId) -> Option<&mut Ended> {
-        self.children.get_mut(&id).and_then(|child| child.ended.as_mut())
+        self.children.get_mut(&id).and_then(|child| child.ended.as_deref_mut())
     }
 
     /// The ends that may be told now.
@@ -374,7 +376,7 @@ impl Children {
     fn take_exit(&mut self, poll: &Epoll, id: ProcessId) -> Option<Input> {
         let child = self.children.remove(&id)?;
         self.leaving.insert(id, child.piece());
-        let Ended { status, mut evidence, told_by, .. } = child.ended?;
+        let Ended { status, mut evidence, told_by, .. } = *child.ended?;
         self.ended.remove(&(told_by, id));
         evidence.leftovers = self.places.leftovers(poll, id);
         Some(Input::Exited { id, status, evidence })

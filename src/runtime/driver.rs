@@ -286,7 +286,7 @@ impl Driver {
         let closed = self.children.sockets.keep(|socket| {
             engine
                 .processes()
-                .any(|process| process.spec.socket.as_ref() == Some(socket) && !idle(&process.phase))
+                .any(|process| process.spec.socket.as_deref() == Some(socket) && !idle(&process.phase))
         });
         closed.into_iter().for_each(|item| self.children.take_out(Some(item)));
         for notice in self.children.sockets.take_notices() {

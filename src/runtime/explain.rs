@@ -1,7 +1,7 @@
 //! Why a process failed, asked of the machine.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -85,7 +85,7 @@ pub(super) fn command(spec: &ProcessSpec, error: &CommandError) -> Trouble {
 pub(super) fn log(
     name: &ProcessName,
     spec: &ProcessSpec,
-    path: Option<PathBuf>,
+    path: Option<Arc<Path>>,
     error: &io::Error,
 ) -> Trouble {
     let found = path.and_then(|path| trouble(&OsMachine::default(), spec, Failed::Log(&path)));

@@ -1,6 +1,6 @@
 //! Deeds: one arm for each effect.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::children::Order;
@@ -131,19 +131,20 @@ impl Driver {
         self.inbox.push_back(Input::LogsPrepared { id, stdout, stderr });
     }
 
-    fn log_file(&mut self, name: &ProcessName, channel: &str, spec: &LogSpec) -> Option<PathBuf> {
+    fn log_file(&mut self, name: &ProcessName, channel: &str, spec: &LogSpec) -> Option<Arc<Path>> {
         let around = &self.children.surroundings;
         match &spec.target {
             LogTarget::None => None,
-            LogTarget::File(path) => Some(path.clone()),
+            LogTarget::File(path) => Some(Arc::clone(path)),
             LogTarget::Auto => {
                 let made =
                     files::create_auto_log(&around.childlogdir, &name.process, channel, &around.identifier);
-                made.map_err(|error| {
-                    let text = format!("could not create the {channel} log of {name}: {error}");
-                    self.log.note(&Notice::other(Level::Critical, text));
-                })
-                .ok()
+                made.map(Arc::from)
+                    .map_err(|error| {
+                        let text = format!("could not create the {channel} log of {name}: {error}");
+                        self.log.note(&Notice::other(Level::Critical, text));
+                    })
+                    .ok()
             }
         }
     }

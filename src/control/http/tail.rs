@@ -1,7 +1,7 @@
 //! `/logtail` and `/mainlogtail`: the end of a log, and then whatever is added to it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,13 +84,13 @@ fn begin(query: &str) -> Begin {
     offset.map_or(Begin::BeforeEnd(HEAD), Begin::At)
 }
 
-async fn follow(site: &Site, path: Option<PathBuf>, begin: Begin) -> Outcome {
+async fn follow(site: &Site, path: Option<impl AsRef<Path> + Send + 'static>, begin: Begin) -> Outcome {
     let path = path.ok_or(StatusCode::NOT_FOUND)?;
     let followers = &site.followers;
     let place = Arc::clone(&followers.places).try_acquire_owned();
     let place = place.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let opened = blocking(move || {
-        let tail = Tail::open(&path, begin)?;
+        let tail = Tail::open(path.as_ref(), begin)?;
         let modified = tail.modified()?;
         Ok((tail, modified))
     });

@@ -152,19 +152,18 @@ pub fn main_log(around: &Around, logfile: &str, log: &Log) -> String {
 }
 
 fn facts(details: &ProcessDetails) -> String {
-    let path = |path: &Option<std::path::PathBuf>| {
-        path.as_ref().map_or_else(String::new, |path| path.display().to_string())
-    };
+    let path =
+        |path: Option<&std::path::Path>| path.map_or_else(String::new, |path| path.display().to_string());
     let info = &details.info;
     let pairs = [
         ("command", details.command.clone()),
-        ("directory", path(&details.directory)),
+        ("directory", path(details.directory.as_deref())),
         ("user", details.user.clone().unwrap_or_default()),
         ("autostart", details.autostart.to_string()),
         ("autorestart", details.autorestart.name().to_owned()),
         ("priority", details.priority.to_string()),
-        ("stdout_logfile", path(&info.stdout_logfile)),
-        ("stderr_logfile", path(&info.stderr_logfile)),
+        ("stdout_logfile", path(info.stdout_logfile.as_deref())),
+        ("stderr_logfile", path(info.stderr_logfile.as_deref())),
     ];
     let given = pairs.iter().filter(|(_, value)| !value.is_empty());
     given.map(|(name, value)| format!("<div><dt>{name}</dt><dd>{}</dd></div>", esc(value))).collect()

@@ -1,7 +1,7 @@
 //! Requests for pages to answers.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,12 +79,17 @@ impl Web {
     }
 
     /// The end of a log, read beside the loop.
-    async fn tail(&self, path: Option<PathBuf>, limit: u64) -> Result<read::Tail, Fault> {
+    async fn tail(
+        &self,
+        path: Option<impl AsRef<Path> + Send + 'static>,
+        limit: u64,
+    ) -> Result<read::Tail, Fault> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         blocking(move || {
+            let path = path.as_ref().map(AsRef::as_ref);
             // Why there is nothing to be read; `tail` itself finds nothing wrong.
-            read::read(path.as_deref(), 0, 1)?;
-            Ok(read::tail(path.as_deref(), 0, limit))
+            read::read(path, 0, 1)?;
+            Ok(read::tail(path, 0, limit))
         })
         .await?
     }
@@ -231,7 +236,7 @@ async fn log_of(web: &Web, details: &ProcessDetails, output: Output, limit: u64)
         Output::Stderr => (paths[1].clone(), "/stderr"),
     };
     let size =
-        |path: Option<PathBuf>| path.and_then(|path| std::fs::metadata(path).ok()).map(|found| found.len());
+        |path: Option<Arc<Path>>| path.and_then(|path| std::fs::metadata(path).ok()).map(|found| found.len());
     let sizes = blocking(move || paths.map(size)).await.unwrap_or_default();
     let tail = web.tail(path, limit).await.map_err(|fault| match fault.code {
         FaultCode::NoFile => format!("No file for {name}"),

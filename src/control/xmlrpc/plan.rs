@@ -1,6 +1,7 @@
 //! What a call comes to, and doing it.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::methods::{self, Method};
 use super::{Interface, multicall};
@@ -189,7 +190,7 @@ async fn logfile(
     name: ProcessName,
     given: String,
     channel: Channel,
-) -> Result<Option<PathBuf>, Fault> {
+) -> Result<Option<Arc<Path>>, Fault> {
     let info = info(interface, client, name, given).await?;
     Ok(match channel {
         Channel::Stdout => info.stdout_logfile,

@@ -1,6 +1,7 @@
 //! What another supervisor tells of its programs, and how that differs from our configuration.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::api::{Mono, Now, ProcessName, ProcessState, WallSecs};
 use crate::config::spec::{GroupSpec, LogSpec, LogTarget, ProcessSpec};
@@ -115,8 +116,10 @@ impl<'a> Theirs<'a> {
             let ago = u64::try_from(now.wall.0 - wall.0).unwrap_or(0);
             (Mono(now.mono.0.saturating_sub(ago * 1_000_000_000)), wall)
         };
-        let file =
-            |member| Some(PathBuf::from(text(self.info, member))).filter(|path| !path.as_os_str().is_empty());
+        let file = |member| {
+            Some(Path::new(text(self.info, member)).into())
+                .filter(|path: &Arc<Path>| !path.as_os_str().is_empty())
+        };
         let ended = seconds("stop");
         Some(Adopted {
             name: self.name.clone(),
@@ -261,7 +264,7 @@ mod tests {
         assert_eq!(up.now, Found::Alive { pid: 8, up: true });
         assert_eq!(up.started, Some((Mono(400_000_000_000), WallSecs(1000))), "a hundred seconds ago");
         assert_eq!((up.ended, up.exitstatus, up.spawnerr), (None, None, None));
-        assert_eq!(up.stdout, Some("/tmp/web".into()));
+        assert_eq!(up.stdout, Some(Path::new("/tmp/web").into()));
         for (state, found) in [
             ("STOPPED", Found::Stopped),
             ("EXITED", Found::Exited),

@@ -1,5 +1,7 @@
 //! What another supervisor has left.
 
+use std::path::Path;
+
 use super::*;
 use crate::config::spec::PoolSpec;
 
@@ -21,7 +23,7 @@ fn left(name: &str, now: Found) -> Adopted {
         ended: None,
         exitstatus: None,
         spawnerr: None,
-        stdout: Some("/log/out".into()),
+        stdout: Some(Path::new("/log/out").into()),
         stderr: None,
     }
 }
@@ -58,7 +60,7 @@ fn what_another_supervisor_has_run_goes_on_as_it_is() {
     world.said.clear();
     let up = world.engine.process(world.id("up")).unwrap();
     assert_eq!(up.started, Some((Mono(999_500_000_000), WallSecs(1_699_999_999))));
-    assert_eq!(up.stdout_logfile, Some("/log/out".into()));
+    assert_eq!(up.stdout_logfile, Some(Path::new("/log/out").into()));
     // It has half a second to go.
     world.pass(Duration::from_millis(499));
     assert_eq!(states(&world)[..2], [("RUNNING", Some(7)), ("STARTING", Some(8))]);

@@ -38,7 +38,7 @@ impl Life {
     }
 
     fn mark(&self) -> Option<Mark> {
-        RotatingFile::open(&self.log(), 0, 0).unwrap().mark()
+        RotatingFile::open(self.log(), 0, 0).unwrap().mark()
     }
 
     /// What comes to the log by whoever.
@@ -51,7 +51,7 @@ impl Life {
         self.write.write_all(text.as_bytes()).unwrap();
         let path = self.log();
         let context =
-            Context { stream: stream_of(&self.read), whose: "stdout of 'cat'", path: Some(&path), carry };
+            Context { stream: stream_of(&self.read), whose: &"stdout of 'cat'", path: Some(&path), carry };
         assert_eq!(self.cell.read(&self.read, &context).unwrap(), text.len());
     }
 
@@ -79,7 +79,7 @@ fn nothing_is_left_where_nothing_was_on_its_way() {
     life.cell.settle(stream_of(&life.read), Carry::default());
     assert_eq!(life.dies(), None);
     // A read that brought nothing: what is said of the stream may be half of the next.
-    let context = Context { stream: 1, whose: "x", path: None, carry: Carry::default() };
+    let context = Context { stream: 1, whose: &"x", path: None, carry: Carry::default() };
     let error = life.cell.read(&life.read, &context).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     life.cell.set(at::PATH, u64::MAX);
@@ -247,7 +247,7 @@ fn what_is_no_pipe_is_read_all_the_same() {
     let mut life = Life::new();
     fs::write(life.log(), "from a file").unwrap();
     life.read = File::open(life.log()).unwrap().into();
-    let context = Context { stream: 5, whose: "x", path: None, carry: Carry::default() };
+    let context = Context { stream: 5, whose: &"x", path: None, carry: Carry::default() };
     assert_eq!(life.cell.read(&life.read, &context).unwrap(), 11);
     assert_eq!(life.cell.chunk(11), b"from a file");
     assert_eq!(life.dies().unwrap().len(), 11);

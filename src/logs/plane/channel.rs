@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -64,8 +64,6 @@ pub(super) struct Channel {
     /// The number of its pipe.
     pub(super) stream: u64,
     room: Room,
-    /// For people.
-    whose: String,
     stripper: Option<Stripper>,
     capture: Option<Box<Capture>>,
     last_words: LastWords,
@@ -102,7 +100,6 @@ impl Channel {
         Self {
             stream: stream_of(&fd),
             room: Room::of(&fd),
-            whose: whose(&spec),
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
             capture: (limit > 0).then(|| Box::new(Capture::new(limit))),
@@ -140,9 +137,9 @@ impl Channel {
         let ChannelRecord { spec, stripper, capture, last_words, lost, journal: lines, .. } = record;
         let journal = lines_of(&spec, journal, file.is_some()).map(|begun| begun.resume(lines)).map(Box::new);
         let capture = capture.map(Box::new);
-        let (stream, room, whose) = (stream_of(&fd), Room::of(&fd), whose(&spec));
+        let (stream, room) = (stream_of(&fd), Room::of(&fd));
         let drain = Drain { spec, file, journal, lost };
-        Self { fd, stream, room, whose, stripper, capture, last_words, drain }
+        Self { fd, stream, room, stripper, capture, last_words, drain }
     }
 
     pub(super) fn spec(&self) -> &ChannelSpec {
@@ -153,7 +150,7 @@ impl Channel {
         self.drain.file.as_ref()
     }
 
-    pub(super) fn path(&self) -> Option<&PathBuf> {
+    pub(super) fn path(&self) -> Option<&Arc<Path>> {
         self.drain.spec.target.as_ref()
     }
 
@@ -186,7 +183,7 @@ impl Channel {
     /// Where it is read.
     pub(super) fn context(&self) -> Context<'_> {
         let path = self.drain.spec.target.as_deref().filter(|_| self.drain.file.is_some());
-        Context { stream: self.stream, whose: &self.whose, path, carry: self.carry() }
+        Context { stream: self.stream, whose: &self.drain.spec.source, path, carry: self.carry() }
     }
 
     /// Where it stands.
@@ -265,10 +262,6 @@ impl Channel {
             Some(capture) => capture.feed(bytes, &mut |piece| drain.piece(piece, text, wires)),
         }
     }
-}
-
-fn whose(spec: &ChannelSpec) -> String {
-    format!("{} of '{}'", spec.source.channel.name(), spec.source.name)
 }
 
 /// To the log; `None`: that has it.

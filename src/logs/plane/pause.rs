@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct PlaneRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileRecord {
     /// Its name.
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// Its descriptor.
     pub fd: RawFd,
     /// What is known of it.
@@ -111,9 +111,9 @@ impl Plane {
     /// Goes on where another plane has rested. What of it is missing is told.
     pub fn resume(&self, record: PlaneRecord, inheritance: &mut Inheritance) -> Vec<Notice> {
         let mut missing = Vec::new();
-        let mut files: HashMap<PathBuf, SharedFile> = HashMap::new();
+        let mut files: HashMap<Arc<Path>, SharedFile> = HashMap::new();
         for FileRecord { path, fd, sink } in record.files {
-            let opened = inheritance.give(fd).and_then(|fd| FileSink::go_on(&path, fd, sink));
+            let opened = inheritance.give(fd).and_then(|fd| FileSink::go_on(Arc::clone(&path), fd, sink));
             match opened {
                 Ok(file) => {
                     let file = Arc::new(Mutex::new(file));
@@ -160,7 +160,7 @@ impl Worker {
     }
 
     fn record(&self) -> PlaneRecord {
-        let mut files: HashMap<&PathBuf, FileRecord> = HashMap::new();
+        let mut files: HashMap<&Arc<Path>, FileRecord> = HashMap::new();
         for channel in self.channels.values() {
             let (Some(file), Some(path)) = (channel.file(), channel.path()) else { continue };
             files.entry(path).or_insert_with(|| {

@@ -1,5 +1,6 @@
 use std::fs;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -25,7 +26,7 @@ fn spec(path: &Path) -> ChannelSpec {
     ChannelSpec {
         source: Source { name: ProcessName::new("cat", "cat"), pid: 7, channel: Channel::Stdout },
         purpose: Purpose::Program { capture: 0, events: false },
-        target: Some(path.to_owned()),
+        target: Some(path.into()),
         maxbytes: 0,
         backups: 0,
         strip_ansi: false,
@@ -77,7 +78,8 @@ fn logs_are_cleared_open_or_not_and_reopened() {
     let (plane, told) = plane();
     let (read, mut write) = pipe();
     plane.open(ChannelId(1), read, plane.prepare(spec(&open)).unwrap()).unwrap();
-    plane.clear(vec![open.clone(), closed.clone(), dir.path().join("missing")], 7);
+    let paths = [open.clone(), closed.clone(), dir.path().join("missing")];
+    plane.clear(paths.map(Arc::from).into(), 7);
     assert!(matches!(told.recv().unwrap(), PlaneEvent::Cleared(7, Ok(()))));
     assert_eq!(fs::read_to_string(&closed).unwrap(), "");
     fs::rename(&open, dir.path().join("moved")).unwrap();
@@ -167,7 +169,7 @@ fn what_a_daemon_that_died_had_on_its_way_is_in_the_log_and_is_told_when_its_str
     write.write_all(b"one\n").unwrap();
     let context = Context {
         stream: stream_of(&read),
-        whose: "stdout of 'cat'",
+        whose: &"stdout of 'cat'",
         path: Some(&path),
         carry: Carry::default(),
     };

@@ -282,7 +282,7 @@ impl Worker {
     }
 
     fn clear(&self, path: &Path) -> Result<(), String> {
-        let open = self.channels.values().find(|c| c.path().is_some_and(|open| open == path));
+        let open = self.channels.values().find(|c| c.path().is_some_and(|open| **open == *path));
         let result = match open.and_then(|channel| channel.file()) {
             Some(file) => file.lock().unwrap_or_else(PoisonError::into_inner).clear(),
             None => clear_closed(path),

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ impl FileSink {
     ///
     /// # Errors
     /// Those of fstat(2).
-    pub fn go_on(path: &Path, fd: OwnedFd, record: SinkRecord) -> io::Result<Self> {
+    pub fn go_on(path: impl Into<Arc<Path>>, fd: OwnedFd, record: SinkRecord) -> io::Result<Self> {
         let SinkRecord { maxbytes, backups, outage, whole } = record;
         let file = RotatingFile::resume(path, fd, maxbytes, backups)?;
         Ok(Self { outage: Outage::resume(outage), whole, ..Self::of(file) })
@@ -87,7 +88,7 @@ impl FileSink {
     ///
     /// # Errors
     /// Those of open(2).
-    pub fn open(path: &Path, maxbytes: i64, backups: i64) -> io::Result<Self> {
+    pub fn open(path: impl Into<Arc<Path>>, maxbytes: i64, backups: i64) -> io::Result<Self> {
         Ok(Self::of(RotatingFile::open(path, maxbytes, backups)?))
     }
 
@@ -238,7 +239,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let sink = FileSink::open(&path, 0, 0).unwrap();
+        let sink = FileSink::open(&*path, 0, 0).unwrap();
         let reader = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
         (dir, sink, reader)
     }
@@ -286,7 +287,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let logs = dir.path().join("logs");
         fs::create_dir(&logs).unwrap();
-        let mut sink = FileSink::open(&logs.join("x"), 0, 0).unwrap();
+        let mut sink = FileSink::open(logs.join("x"), 0, 0).unwrap();
         sink.write(b"one\n");
         fs::remove_dir_all(&logs).unwrap();
         sink.look_at = Instant::now();
@@ -309,7 +310,7 @@ mod tests {
     fn a_rotation_that_fails_is_said_once_and_loses_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        let mut sink = FileSink::open(&path, 4, 1).unwrap();
+        let mut sink = FileSink::open(&*path, 4, 1).unwrap();
         fs::create_dir(dir.path().join("x.1")).unwrap();
         let written = sink.write(b"one\n");
         let said = format!("cannot rotate {}, which grows: is a directory", name_of(&sink.file));

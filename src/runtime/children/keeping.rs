@@ -142,6 +142,8 @@ impl Children {
                 Some(Some(true)) => {
                     if let Some(child) = child {
                         child.report = None;
+                        // Nobody will ask any more what could not be executed.
+                        child.program = String::new();
                     }
                 }
                 // It is read when the child has ended.
@@ -318,7 +320,7 @@ impl Child {
             program: self.program.clone(),
             unsent: self.unsent.clone(),
             deaf: self.stdin.is_none(),
-            ended: self.ended.clone(),
+            ended: self.ended.as_deref().cloned(),
         }
     }
 

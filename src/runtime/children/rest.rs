@@ -32,7 +32,7 @@ impl Children {
             channels: child.channels.clone(),
             spec: Arc::clone(&child.spec),
             program: child.program.clone(),
-            ended: child.ended.clone(),
+            ended: child.ended.as_deref().cloned(),
             item: child.item,
         };
         ChildrenRecord {
@@ -102,6 +102,7 @@ impl Child {
         if let Some(stdin) = stdin.as_ref().filter(|_| !unsent.is_empty()) {
             poll.add(stdin, id.0 | STDIN, Interest::WRITE)?;
         }
+        let ended = ended.map(Box::new);
         Ok(Self { name, pid, pidfd, gate, report, stdin, unsent, channels, spec, program, ended, item })
     }
 }

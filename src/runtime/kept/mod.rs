@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -79,7 +80,7 @@ pub enum Label {
         /// When it was started.
         since: (Mono, WallSecs),
         /// The files of its stdout and its stderr.
-        logs: [Option<PathBuf>; 2],
+        logs: [Option<Arc<Path>>; 2],
         /// What each descriptor is.
         roles: Vec<Role>,
     },
