@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
 };
 
 use super::rlimit;
@@ -24,6 +24,8 @@ const LABEL: usize = 16 * 1024;
 const ROOM: usize = 64 << 20;
 /// Bytes that no new item may take: they are for looking into the bag, and for tidying it, which put a mark and an item in twice.
 const RESERVE: usize = 64 << 10;
+/// So many that nobody wants may wait for leisure.
+const FEW: usize = 64;
 /// Where an item begins: its number.
 const NUMBER: usize = size_of::<u64>();
 /// The number of what is no item.
@@ -86,7 +88,7 @@ impl Bag {
                 bag.send(item.number, &item.label, &borrowed(&item.fds))?;
                 bag.queue.push_back(item.number);
             }
-            bag.receive(RecvFlags::empty())?;
+            bag.drop_first()?;
             // Other marks are of those who died doing this.
             if item.number == MARK && item.label == own {
                 break;
@@ -134,13 +136,19 @@ impl Bag {
         !self.gone.is_empty()
     }
 
-    /// Looks at so many items, and lets those go that nobody wants.
+    /// Looks at so many items, or at more where too many are wanted no more, and lets those go.
     pub fn tidy(&mut self, count: usize) {
-        for _ in 0..count.min(self.queue.len()) {
-            if self.gone.is_empty() || self.turn_over().is_err() {
+        for looked_at in 0..self.queue.len() {
+            let enough = looked_at >= count && !self.is_full_of_rubbish();
+            if enough || self.gone.is_empty() || self.turn_over().is_err() {
                 return;
             }
         }
+    }
+
+    /// Most of it is wanted no more: it holds what the kernel could give to others.
+    fn is_full_of_rubbish(&self) -> bool {
+        self.gone.len() > FEW.max(self.queue.len() / 2)
     }
 
     /// The item at the beginning goes to the end, or goes.
@@ -153,7 +161,7 @@ impl Bag {
             if self.send(number, &item.label, &fds).is_err() {
                 // It does not hold it twice: for a moment we alone have it.
                 self.queue.pop_front();
-                self.receive(RecvFlags::empty())?;
+                self.drop_first()?;
                 self.send(number, &item.label, &fds)?;
                 self.queue.push_back(number);
                 return Ok(());
@@ -161,7 +169,7 @@ impl Bag {
             self.queue.push_back(number);
         }
         self.queue.pop_front();
-        self.receive(RecvFlags::empty())?;
+        self.drop_first()?;
         Ok(())
     }
 
@@ -188,6 +196,17 @@ impl Bag {
             match sendmsg(&self.into, &parts, &mut control, SendFlags::NOSIGNAL) {
                 Err(rustix::io::Errno::INTR) => {}
                 sent => return Ok(sent.map(drop)?),
+            }
+        }
+    }
+
+    /// Takes away what is at the beginning. Descriptors for which there is no place are closed by the kernel, and never ours.
+    fn drop_first(&self) -> io::Result<()> {
+        loop {
+            match recv(&self.out, &mut [0; NUMBER], RecvFlags::empty()) {
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                taken => return Ok(taken.map(drop)?),
             }
         }
     }
@@ -283,6 +302,23 @@ mod tests {
         let (into, out) = kept(&bag);
         let (_, items) = Bag::open(into, out).unwrap();
         assert_eq!(items.iter().map(|item| item.number).collect::<Vec<_>>(), [first, last]);
+    }
+
+    #[test]
+    fn what_is_discarded_does_not_pile_up_while_there_is_no_leisure() {
+        let mut bag = Bag::new().unwrap();
+        let stays: Vec<u64> = (0..100).map(|_| bag.put(b"stays", &[]).unwrap()).collect();
+        for _ in 0..100 {
+            for _ in 0..32 {
+                let brief = bag.put(b"brief", &[]).unwrap();
+                bag.discard(brief);
+            }
+            bag.tidy(1);
+            assert!(bag.queue.len() <= 2 * stays.len() + FEW, "{}", bag.queue.len());
+        }
+        bag.tidy(usize::MAX);
+        bag.queue.make_contiguous().sort_unstable();
+        assert_eq!(bag.queue, stays);
     }
 
     #[test]
