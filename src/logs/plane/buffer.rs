@@ -1,9 +1,10 @@
 //! What one read brings; shared by all channels.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use super::channel::Channel;
-use crate::logs::cell::{CHUNK, Cell};
+use crate::logs::cell::{CHUNK, Cell, stream_of};
 
 /// The buffer.
 pub(super) enum Buffer {
@@ -46,6 +47,11 @@ impl Buffer {
         if let Self::Kept(cell) = self {
             cell.settle(channel.stream, channel.carry());
         }
+    }
+
+    /// The number by which a cell knows a pipe; 0 where there is none.
+    pub(super) fn stream_of(&self, pipe: &OwnedFd) -> u64 {
+        self.cell().map_or(0, |_| stream_of(pipe))
     }
 
     /// A stream has ended.

@@ -16,7 +16,7 @@ use crate::api::text::{decoded, python_bytes};
 use crate::api::{Event, Level, Notice};
 use crate::logs::ansi::Stripper;
 use crate::logs::capture::{Capture, Piece};
-use crate::logs::cell::{CHUNK, Carry, Cell, Context, Echo, stream_of};
+use crate::logs::cell::{CHUNK, Carry, Cell, Context, Echo};
 use crate::logs::last_words::LastWords;
 use crate::logs::sink::journal::Lines;
 use crate::logs::sink::{Journal, Syslog, Written};
@@ -61,7 +61,7 @@ pub(super) enum Outcome {
 /// A stream that is read.
 pub(super) struct Channel {
     pub(super) fd: OwnedFd,
-    /// The number of its pipe.
+    /// The number of its pipe; 0 where nobody asks for it, because there is no cell.
     pub(super) stream: u64,
     room: Room,
     stripper: Option<Stripper>,
@@ -91,15 +91,15 @@ impl Output {
 }
 
 impl Channel {
-    pub(super) fn new(fd: OwnedFd, Prepared { spec, file, journal }: Prepared) -> Self {
+    pub(super) fn new(fd: OwnedFd, stream: u64, Prepared { spec, file, journal }: Prepared) -> Self {
         let limit = match spec.purpose {
             Purpose::Program { capture, .. } => capture,
             Purpose::Listener(_) => 0,
         };
         let journal = lines_of(&spec, journal, file.is_some()).map(Box::new);
         Self {
-            stream: stream_of(&fd),
-            room: Room::of(&fd),
+            stream,
+            room: Room::default(),
             fd,
             stripper: spec.strip_ansi.then(Stripper::default),
             capture: (limit > 0).then(|| Box::new(Capture::new(limit))),
@@ -131,15 +131,15 @@ impl Channel {
     pub(super) fn resume(
         record: ChannelRecord,
         fd: OwnedFd,
+        stream: u64,
         file: Option<SharedFile>,
         journal: Option<Arc<Journal>>,
     ) -> Self {
         let ChannelRecord { spec, stripper, capture, last_words, lost, journal: lines, .. } = record;
         let journal = lines_of(&spec, journal, file.is_some()).map(|begun| begun.resume(lines)).map(Box::new);
         let capture = capture.map(Box::new);
-        let (stream, room) = (stream_of(&fd), Room::of(&fd));
         let drain = Drain { spec, file, journal, lost };
-        Self { fd, stream, room, stripper, capture, last_words, drain }
+        Self { fd, stream, room: Room::default(), stripper, capture, last_words, drain }
     }
 
     pub(super) fn spec(&self) -> &ChannelSpec {
@@ -176,6 +176,7 @@ impl Channel {
 
     /// A turn of the thread has brought so much.
     pub(super) fn pace(&mut self, count: usize, pace: &mut Pace) {
+        self.room.look(&self.fd);
         pace.heard(count, &mut self.room);
         self.room.widen(&self.fd);
     }

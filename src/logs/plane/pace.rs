@@ -40,9 +40,10 @@ pub(super) struct Pace {
 }
 
 /// What a pipe holds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Room {
-    bytes: usize,
+    /// `None`: nobody has looked yet.
+    bytes: Option<u32>,
     hurried: u8,
 }
 
@@ -80,28 +81,36 @@ impl Pace {
 }
 
 impl Room {
-    pub(super) fn of(pipe: &OwnedFd) -> Self {
+    /// Looks how much that is, which only matters once something comes from a pipe.
+    pub(super) fn look(&mut self, pipe: &OwnedFd) {
         // What is no pipe has no room that we know of: it is never left alone.
-        Self { bytes: fcntl_getpipe_size(pipe).unwrap_or(0), hurried: 0 }
+        let size = || fcntl_getpipe_size(pipe).ok().and_then(|size| u32::try_from(size).ok());
+        self.bytes = self.bytes.or_else(|| Some(size().unwrap_or(0)));
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes.map_or(0, |bytes| bytes as usize)
     }
 
     /// What may come until it is read again.
     fn share(&self) -> u32 {
-        u32::try_from((self.bytes / SHARE).min(CHUNK / 2)).unwrap_or(0)
+        u32::try_from((self.bytes() / SHARE).min(CHUNK / 2)).unwrap_or(0)
     }
 
     /// Its writer may wait for us, or there was more than one read can bring.
     fn is_full(&self, count: usize) -> bool {
-        count >= (self.bytes / FULL).min(CHUNK)
+        count >= (self.bytes() / FULL).min(CHUNK)
     }
 
     /// Makes a pipe wider whose writer is in a hurry, where the system allows that.
     pub(super) fn widen(&mut self, pipe: &OwnedFd) {
-        if self.hurried < HURRIED || self.bytes >= WIDE {
+        if self.hurried < HURRIED || self.bytes() >= WIDE {
             return;
         }
         self.hurried = 0;
-        self.bytes = fcntl_setpipe_size(pipe, WIDE).unwrap_or(self.bytes);
+        if let Ok(size) = fcntl_setpipe_size(pipe, WIDE) {
+            self.bytes = u32::try_from(size).ok();
+        }
     }
 }
 
@@ -116,8 +125,14 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         pace.turn(start + period - waited, start + period);
-        counts.iter().for_each(|count| pace.heard(*count, &mut Room { bytes: 65_536, hurried: 0 }));
+        counts.iter().for_each(|count| pace.heard(*count, &mut Room { bytes: Some(65_536), hurried: 0 }));
         pace.rest()
+    }
+
+    fn looked_at(pipe: &OwnedFd) -> Room {
+        let mut room = Room::default();
+        room.look(pipe);
+        room
     }
 
     fn rest(period: Duration, counts: &[usize]) -> Option<Duration> {
@@ -145,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_no_pipe_is_never_left_alone() {
-        let mut room = Room::of(&std::fs::File::open("/dev/null").unwrap().into());
+        let mut room = looked_at(&std::fs::File::open("/dev/null").unwrap().into());
         let start = Instant::now();
         let mut pace = Pace::new(start);
         pace.turn(start, start + MICRO);
@@ -156,7 +171,7 @@ mod tests {
     #[test]
     fn a_pipe_that_is_in_a_hurry_for_long_is_made_wider() {
         let (read, _write) = rustix::pipe::pipe().unwrap();
-        let mut room = Room::of(&read);
+        let mut room = looked_at(&read);
         let mut now = Instant::now();
         let mut pace = Pace::new(now);
         let mut turns = |period: Duration, room: &mut Room, count: u8| {

@@ -183,7 +183,8 @@ impl Worker {
         let id = record.id;
         match self.listen(&fd, id, &record.spec) {
             Ok(()) => {
-                let mut channel = Channel::resume(record, fd, file, journal);
+                let stream = self.output.buffer.stream_of(&fd);
+                let mut channel = Channel::resume(record, fd, stream, file, journal);
                 self.recall(&mut channel);
                 self.channels.insert(id, Box::new(channel));
             }

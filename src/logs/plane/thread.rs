@@ -185,7 +185,8 @@ impl Worker {
         };
         match listened {
             Ok(()) => {
-                let mut channel = Channel::new(fd, log);
+                let stream = self.output.buffer.stream_of(&fd);
+                let mut channel = Channel::new(fd, stream, log);
                 self.recall(&mut channel);
                 self.channels.insert(id, Box::new(channel));
             }
