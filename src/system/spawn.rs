@@ -6,13 +6,12 @@
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use super::errno::{errno_name, errno_words};
@@ -26,6 +25,7 @@ mod calls;
 mod child;
 mod nursery;
 
+use child::Ends;
 use nursery::Born;
 
 /// libc's own constant does not fit the type that it has.
@@ -97,13 +97,33 @@ pub struct Spawned {
 /// Holds a child back until it is recorded. Dropped unopened, the child ends without having run anything.
 #[derive(Debug)]
 #[must_use = "a gate that is dropped ends its child"]
-pub struct Gate(File);
+pub struct Gate {
+    pipe: Arc<OwnedFd>,
+    is_open: bool,
+}
 
 impl Gate {
+    fn new(pipe: Arc<OwnedFd>) -> Self {
+        Self { pipe, is_open: false }
+    }
+
     /// Lets the child through.
     pub fn open(mut self) {
+        self.is_open = true;
+        self.say(child::GO);
+    }
+
+    fn say(&self, word: u8) {
         // A child that was killed at its gate is told of by its pidfd.
-        let _ = self.0.write(b"1");
+        let _ = rustix::io::write(&self.pipe, &[word]);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if !self.is_open {
+            self.say(child::STAY);
+        }
     }
 }
 
@@ -115,7 +135,7 @@ pub fn abandon(pid: i32, gate: Gate) {
 
 impl From<OwnedFd> for Gate {
     fn from(fd: OwnedFd) -> Self {
-        Self(File::from(fd))
+        Self::new(Arc::new(fd))
     }
 }
 
@@ -127,7 +147,7 @@ impl From<OwnedFd> for Report {
 
 impl AsFd for Gate {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.pipe.as_fd()
     }
 }
 
@@ -145,6 +165,15 @@ impl Report {
         }
         let [step, a, b, c, d, ..] = message;
         Some(ExecFailure { step: Step::from_code(step)?, errno: i32::from_ne_bytes([a, b, c, d]) })
+    }
+
+    /// Has its pipe take little: where it stays for as long as its program, the pages in the pipes of a user are counted.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn shrink(&self) -> io::Result<()> {
+        fcntl_setpipe_size(&self.0, 4096)?;
+        Ok(())
     }
 
     /// `true`: the child has become its program. `false`: there is something to read. `None`: neither yet.
@@ -308,8 +337,9 @@ struct TheirEnds {
     stdout: OwnedFd,
     /// `None`: goes where stdout goes.
     stderr: Option<OwnedFd>,
-    gate: OwnedFd,
     report: OwnedFd,
+    /// Which of its first three descriptors are of pipes of ours, whose ends do not block yet.
+    piped: [bool; 3],
 }
 
 /// Our ends.
@@ -317,7 +347,6 @@ struct OurEnds {
     stdin: Option<OwnedFd>,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
-    gate: File,
     report: File,
 }
 
@@ -329,7 +358,7 @@ pub fn spawn(mut plan: SpawnPlan) -> Result<Spawned, SpawnError> {
     let cgroup = plan.cgroup.take();
     let cgroup = cgroup.as_ref().map(AsRawFd::as_raw_fd);
     let (ours, theirs) = make_ends(&mut plan).map_err(SpawnError::Pipes)?;
-    let Born { pid, pidfd, in_cgroup } = match nursery::bear(Box::new(plan), cgroup, &theirs) {
+    let Born { pid, pidfd, in_cgroup, gate } = match nursery::bear(Box::new(plan), cgroup, &theirs) {
         Ok(born) => born,
         Err(plan) => fork(plan, cgroup, &theirs)?,
     };
@@ -337,7 +366,7 @@ pub fn spawn(mut plan: SpawnPlan) -> Result<Spawned, SpawnError> {
         pid,
         pidfd: PidFd::new(pidfd),
         in_cgroup,
-        gate: Gate(ours.gate),
+        gate,
         report: Report(ours.report),
         stdin: ours.stdin,
         stdout: ours.stdout,
@@ -347,17 +376,19 @@ pub fn spawn(mut plan: SpawnPlan) -> Result<Spawned, SpawnError> {
 
 /// A child with a copy of all that we have.
 fn fork(plan: Box<SpawnPlan>, cgroup: Option<i32>, ends: &TheirEnds) -> Result<Born, SpawnError> {
+    let (gate, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| SpawnError::Pipes(error.into()))?;
+    let piped = ends.piped;
     let stderr = ends.stderr.as_ref().unwrap_or(&ends.stdout);
-    let ends = [&ends.stdin, &ends.stdout, stderr, &ends.gate, &ends.report];
+    let ends = [&ends.stdin, &ends.stdout, stderr, &gate, &ends.report];
     // So that none stands where another is to go.
     let high = |end: &OwnedFd| duplicate_from(end.as_raw_fd(), 10);
     let high = ends.into_iter().map(high).collect::<io::Result<Vec<_>>>().map_err(SpawnError::Pipes)?;
     let mut numbers = [0; 5];
     numbers.iter_mut().zip(&high).for_each(|(number, end)| *number = end.as_raw_fd());
-    let prepared = child::Prepared::new(plan, numbers, None, (1..=64).collect());
+    let prepared = child::Prepared::new(plan, Ends { numbers, piped }, None, (1..=64).collect());
     let (pid, in_cgroup) = child::fork(&prepared, cgroup).map_err(SpawnError::Fork)?;
     match PidFd::open(pid) {
-        Ok(pidfd) => Ok(Born { pid, pidfd: pidfd.into_fd(), in_cgroup }),
+        Ok(pidfd) => Ok(Born { pid, pidfd: pidfd.into_fd(), in_cgroup, gate: Gate::from(ours) }),
         Err(error) => {
             child::end(pid);
             Err(SpawnError::Pipes(error))
@@ -365,40 +396,32 @@ fn fork(plan: Box<SpawnPlan>, cgroup: Option<i32>, ends: &TheirEnds) -> Result<B
     }
 }
 
+/// A pipe that blocks neither end; the child sees to its own, so that it costs us nothing.
+fn unblocked_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?)
+}
+
 fn make_ends(plan: &mut SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
     let output = |given: Option<OwnedFd>| -> io::Result<(Option<OwnedFd>, OwnedFd)> {
         if let Some(given) = given {
             return Ok((None, given));
         }
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-        fcntl_setfl(&read, OFlags::NONBLOCK)?;
-        Ok((Some(read), write))
+        unblocked_pipe().map(|(read, write)| (Some(read), write))
     };
     let (our_stdin, stdin) = match plan.stdin.take() {
         Some(given) => (None, given),
-        None => {
-            let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-            fcntl_setfl(&write, OFlags::NONBLOCK)?;
-            (Some(write), read)
-        }
+        None => unblocked_pipe().map(|(read, write)| (Some(write), read))?,
     };
     let (our_stdout, stdout) = output(plan.stdout.take())?;
     let (our_stderr, stderr) = match plan.redirect_stderr {
         true => (None, None),
         false => output(plan.stderr.take()).map(|(ours, theirs)| (ours, Some(theirs)))?,
     };
-    let (gate, our_gate) = pipe_with(PipeFlags::CLOEXEC)?;
-    let (our_report, report) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    // In the bag it stays for as long as the program, and the pages in the pipes of a user are counted.
-    fcntl_setpipe_size(&report, 4096)?;
-    let theirs = TheirEnds { stdin, stdout, stderr, gate, report };
-    let ours = OurEnds {
-        stdin: our_stdin,
-        stdout: our_stdout,
-        stderr: our_stderr,
-        gate: our_gate.into(),
-        report: our_report.into(),
-    };
+    let (our_report, report) = unblocked_pipe()?;
+    let piped = [our_stdin.is_some(), our_stdout.is_some(), our_stderr.is_some()];
+    let theirs = TheirEnds { stdin, stdout, stderr, report, piped };
+    let ours =
+        OurEnds { stdin: our_stdin, stdout: our_stdout, stderr: our_stderr, report: our_report.into() };
     Ok((ours, theirs))
 }
 

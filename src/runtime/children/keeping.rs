@@ -57,6 +57,8 @@ impl Children {
     pub(super) fn put_by(&mut self, order: &Order<'_>, spawned: &Spawned) -> Option<u64> {
         let name = order.name;
         let bag = self.bag.as_mut()?;
+        // At worst it takes more.
+        let _ = spawned.report.shrink();
         let streams =
             [(Role::Stdin, &spawned.stdin), (Role::Stdout, &spawned.stdout), (Role::Stderr, &spawned.stderr)];
         let streams = streams.into_iter().filter_map(|(role, fd)| Some((role, fd.as_ref()?.as_fd())));

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
+use std::io::IoSlice;
 
 use libc::{c_char, c_int, c_long};
 
@@ -96,6 +97,12 @@ pub(super) fn put(fd: c_int, at: c_int, flags: c_int) {
     let _ = numbers(libc::SYS_dup3, [word(fd), word(at), word(flags), 0]);
 }
 
+/// Reads and writes of that pipe wait.
+pub(super) fn block(fd: c_int) {
+    // A pipe of ours has no other flags.
+    let _ = numbers(libc::SYS_fcntl, [word(fd), word(libc::F_SETFL), 0, 0]);
+}
+
 /// Closes all from there on.
 pub(super) fn close_from(first: c_int) {
     if numbers(libc::SYS_close_range, [word(first), word(c_int::MAX), 0, 0]).is_err() {
@@ -122,17 +129,24 @@ pub(super) fn unblock() {
         unsafe { call(libc::SYS_rt_sigprocmask, [word(libc::SIG_SETMASK), address(&raw const none), 0, 8]) };
 }
 
-/// Reads one byte at most.
-pub(super) fn read_byte(fd: c_int) -> Outcome {
+/// Reads one byte; `None`: there are no more.
+pub(super) fn read_byte(fd: c_int) -> Result<Option<u8>, c_int> {
     let mut byte = 0_u8;
     // SAFETY: one writable byte.
-    unsafe { call(libc::SYS_read, [word(fd), address(&raw mut byte), 1, 0]) }
+    let count = unsafe { call(libc::SYS_read, [word(fd), address(&raw mut byte), 1, 0]) }?;
+    Ok((count == 1).then_some(byte))
 }
 
 /// Writes as much as goes in one call.
 pub(super) fn write(fd: c_int, bytes: &[u8]) {
     // SAFETY: a pointer with the length of what it points to.
     let _ = unsafe { call(libc::SYS_write, [word(fd), address(bytes.as_ptr()), bytes.len(), 0]) };
+}
+
+/// The same with some, one after the other.
+pub(super) fn write_all<const N: usize>(fd: c_int, parts: [IoSlice<'_>; N]) {
+    // SAFETY: an `IoSlice` is an iovec here; as many as there are.
+    let _ = unsafe { call(libc::SYS_writev, [word(fd), address(parts.as_ptr()), N, 0]) };
 }
 
 /// Who we are.

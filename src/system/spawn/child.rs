@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ptr::null;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libc::{c_char, c_int};
@@ -16,6 +17,10 @@ use super::{SpawnPlan, Step, calls};
 const GATE: c_int = 3;
 const REPORT: c_int = 4;
 
+/// What a child hears at its gate: that it may become its program, or must not. The end of the pipe means the latter.
+pub(super) const GO: u8 = b'1';
+pub(super) const STAY: u8 = b'0';
+
 /// What tells a parent that its descriptors are its own again.
 pub(super) const APART: u32 = 2;
 
@@ -24,16 +29,19 @@ pub(super) struct Prepared {
     plan: Box<SpawnPlan>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
-    /// What goes to 0, 1, 2, [`GATE`] and [`REPORT`]; each is 10 or more.
-    ends: [c_int; 5],
+    ends: Ends,
     /// Of a child that shares our memory and our descriptors.
     shared: Option<Shared>,
     /// Signals whose dispositions are to be the default ones.
-    dispositions: Vec<c_int>,
-    /// Beginnings of sentences, without the errno.
-    couldnt_setuid: Vec<u8>,
-    couldnt_chdir: Vec<u8>,
-    couldnt_exec: Vec<u8>,
+    dispositions: Arc<[c_int]>,
+}
+
+/// Where the child finds its ends.
+pub(super) struct Ends {
+    /// What goes to 0, 1, 2, [`GATE`] and [`REPORT`]; each is 10 or more.
+    pub(super) numbers: [c_int; 5],
+    /// Which of the first three are of pipes whose ends do not block yet.
+    pub(super) piped: [bool; 3],
 }
 
 /// What a child needs in order to leave its parent's table of descriptors.
@@ -47,15 +55,10 @@ pub(super) struct Shared {
 impl Prepared {
     pub(super) fn new(
         plan: Box<SpawnPlan>,
-        ends: [c_int; 5],
+        ends: Ends,
         shared: Option<Shared>,
-        dispositions: Vec<c_int>,
+        dispositions: Arc<[c_int]>,
     ) -> Self {
-        let sentence =
-            |what: &str, whom: &[u8]| [b"supervisor: couldn't ", what.as_bytes(), b" ", whom, b": "].concat();
-        let uid = plan.identity.as_ref().map_or_else(String::new, |i| i.uid.to_string());
-        let directory = plan.directory.as_ref().map_or(&b""[..], |d| d.as_bytes());
-        let first = plan.argv.first().unwrap_or(&plan.program).as_bytes();
         Self {
             // They point to what the strings own, which stays where it is when they move.
             argv: plan.argv.iter().map(|text| text.as_ptr()).chain([null()]).collect(),
@@ -63,9 +66,6 @@ impl Prepared {
             ends,
             shared,
             dispositions,
-            couldnt_setuid: sentence("setuid to", uid.as_bytes()),
-            couldnt_chdir: sentence("chdir to", directory),
-            couldnt_exec: sentence("exec", first),
             plan,
         }
     }
@@ -147,7 +147,7 @@ pub(super) fn run(prepared: &Prepared) -> ! {
     calls::lead_a_group();
     leave_table(prepared);
     take_descriptors(prepared);
-    for signal in &prepared.dispositions {
+    for signal in &*prepared.dispositions {
         calls::reset(*signal);
     }
     wait_at_gate();
@@ -160,7 +160,7 @@ pub(super) fn run(prepared: &Prepared) -> ! {
 fn leave_table(prepared: &Prepared) {
     let Some(shared) = &prepared.shared else { return };
     if let Err(errno) = calls::leave_table(shared.first) {
-        let [.., to] = prepared.ends;
+        let [.., to] = prepared.ends.numbers;
         report(to, Step::Exec, errno);
         calls::end();
     }
@@ -170,20 +170,25 @@ fn leave_table(prepared: &Prepared) {
 /// 0, 1, 2, the gate and the report; everything else is closed.
 fn take_descriptors(prepared: &Prepared) {
     // The sources are 10 or more, so no target is a source that is still needed.
-    let [stdin, stdout, stderr, gate, report] = prepared.ends;
+    let [stdin, stdout, stderr, gate, report] = prepared.ends.numbers;
     calls::put(stdin, 0, 0);
     calls::put(stdout, 1, 0);
     calls::put(stderr, 2, 0);
     calls::put(gate, GATE, libc::O_CLOEXEC);
     calls::put(report, REPORT, libc::O_CLOEXEC);
     calls::close_from(REPORT + 1);
+    for (fd, is_piped) in (0..).zip(prepared.ends.piped) {
+        if is_piped {
+            calls::block(fd);
+        }
+    }
 }
 
-/// Waits for one byte; the end of the file means that the parent is gone, or wants no child.
+/// Waits for the word; the end of the file means that the parent is gone.
 fn wait_at_gate() {
     loop {
         match calls::read_byte(GATE) {
-            Ok(1) => return,
+            Ok(Some(GO)) => return,
             Err(libc::EINTR) => {}
             _ => {
                 report(REPORT, Step::Gate, 0);
@@ -246,30 +251,30 @@ fn switch_user(prepared: &Prepared) -> Option<(Step, c_int)> {
 
 /// Supervisor's sentence to stderr (4.3 `process.py`, `_spawn_as_child`), then (step, errno) to the parent.
 fn tell(prepared: &Prepared, step: Step, errno: c_int) {
-    let mut words = Words::default();
-    let root = calls::effective_user() == 0;
-    let (begin, reason) = match step {
-        Step::Groups | Step::Gid if !root => {
-            (&prepared.couldnt_setuid[..], Some("Can't drop privilege as nonroot user"))
-        }
-        Step::Groups => (&prepared.couldnt_setuid[..], Some("Could not set groups of effective user")),
-        Step::Gid => (&prepared.couldnt_setuid[..], Some("Could not set group id of effective user")),
-        Step::Uid | Step::Verify => (&prepared.couldnt_setuid[..], None),
-        Step::Chdir => (&prepared.couldnt_chdir[..], None),
-        Step::Umask | Step::Limit => (&b"supervisor: couldn't set limits: "[..], None),
-        Step::Gate | Step::Exec => (&prepared.couldnt_exec[..], None),
-    };
+    let plan = &prepared.plan;
+    let (mut uid, mut reason) = (Words::default(), Words::default());
     // Writing into `Words` cuts off and never fails.
-    let _ = match reason {
-        Some(reason) => words.write_str(reason),
-        None => write!(words, "{:?}", Errno::from_raw(errno)),
+    let _ = write!(uid, "{}", plan.identity.as_ref().map_or(0, |identity| identity.uid));
+    let (what, whom) = match step {
+        Step::Groups | Step::Gid | Step::Uid | Step::Verify => ("setuid to ", uid.as_bytes()),
+        Step::Chdir => ("chdir to ", plan.directory.as_ref().map_or(&b""[..], |it| it.as_bytes())),
+        Step::Umask | Step::Limit => ("set limits", &b""[..]),
+        Step::Gate | Step::Exec => ("exec ", plan.argv.first().unwrap_or(&plan.program).as_bytes()),
+    };
+    let root = calls::effective_user() == 0;
+    let _ = match step {
+        Step::Groups | Step::Gid if !root => reason.write_str("Can't drop privilege as nonroot user"),
+        Step::Groups => reason.write_str("Could not set groups of effective user"),
+        Step::Gid => reason.write_str("Could not set group id of effective user"),
+        _ => write!(reason, "{:?}", Errno::from_raw(errno)),
     };
     // First: writing to a stderr that nobody reads any more ends us by SIGPIPE.
     report(REPORT, step, errno);
-    for part in [begin, words.as_bytes(), b"\nsupervisor: child process was not spawned\n"] {
-        calls::write(2, part);
-    }
+    let end = b"\nsupervisor: child process was not spawned\n";
+    let sentence = [b"supervisor: couldn't ", what.as_bytes(), whom, b": ", reason.as_bytes(), end];
+    calls::write_all(2, sentence.map(IoSlice::new));
 }
+
 /// A short text without allocation.
 struct Words {
     bytes: [u8; 64],

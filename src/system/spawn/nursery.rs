@@ -17,26 +17,34 @@
 //! * Once it has become another user, the kernel lets that user look into no memory of ours: it cannot be dumped any more. Where
 //!   the kernel is told to let users debug such processes (`fs.suid_dumpable=1`, proc_sys_fs(5)), nobody is born here.
 //!
-//! Where all that cannot be had, or all places are taken, children are forked.
+//! Each place keeps the pipe of its gate. It is nobody else's before the gate of the child before is opened or given up, and what
+//! that child has not read is taken back.
+//!
+//! Where all that cannot be had, or all places stay taken, children are forked.
 #![allow(unsafe_code)]
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use libc::c_int;
-use rustix::io::DupFlags;
+use rustix::io::{DupFlags, ioctl_fionread};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::thread::futex;
 
-use super::child::{self, Prepared, Shared};
-use super::{SpawnPlan, TheirEnds};
+use super::child::{self, Ends, Prepared, Shared};
+use super::{Gate, SpawnPlan, TheirEnds};
 use crate::system::fds::duplicate_from;
 
 /// How many may be there at a time.
 const PLACES: usize = 16;
 /// Of each: more than `run` takes, by far.
 const STACK: usize = 64 << 10;
+/// How long a birth waits for a place. A child that was let through needs it for as long as exec takes, and a fork costs more.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// What a word says of its place: the kernel has stored that nobody is there.
 const FREE: u32 = 0;
@@ -62,17 +70,28 @@ struct Nursery {
     /// All of their numbers are lower.
     first: c_int,
     /// Signals that are ignored, as children must not inherit.
-    ignored: Vec<c_int>,
+    ignored: Arc<[c_int]>,
+    births: u64,
 }
 
 struct Place {
     /// The highest address of the stack.
     top: NonNull<u8>,
-    /// Where the ends of a child wait for it.
-    ends: [OwnedFd; 5],
+    /// Where the ends of a child wait for it, but for that of its gate.
+    ends: [OwnedFd; 4],
     lent: bool,
+    gate: Pipe,
+    /// Which birth it was.
+    birth: u64,
     /// What the child may still read.
     prepared: Option<Box<Prepared>>,
+}
+
+/// The gate of a place.
+struct Pipe {
+    theirs: OwnedFd,
+    /// The gate of a child holds it until it is opened or given up.
+    ours: Arc<OwnedFd>,
 }
 
 // SAFETY: the stack belongs to the place alone, and what is prepared is read only.
@@ -83,6 +102,7 @@ pub(super) struct Born {
     pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
     pub(super) in_cgroup: bool,
+    pub(super) gate: Gate,
 }
 
 /// Bears a child; `Err`: it is to be forked.
@@ -121,6 +141,21 @@ fn state() -> MutexGuard<'static, State> {
     NURSERY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Waits until the kernel has said that nobody is there.
+fn is_free_in_time(word: &AtomicU32) -> bool {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let seen = word.load(Ordering::Acquire);
+        let left = end.saturating_duration_since(Instant::now());
+        if seen == FREE || left.is_zero() {
+            return seen == FREE;
+        }
+        let left = futex::Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+        // Not a private one, since it is the kernel that wakes us.
+        let _ = futex::wait(word, futex::Flags::empty(), seen, Some(&left));
+    }
+}
+
 /// An old kernel, or somebody who forbids such calls.
 fn is_lasting(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
@@ -133,15 +168,25 @@ impl Nursery {
         }
         let stopgap = OwnedFd::from(std::fs::File::open("/dev/null")?);
         let stopgap = duplicate_from(stopgap.as_raw_fd(), 10)?;
+        let end = || duplicate_from(stopgap.as_raw_fd(), 10);
         let mut places = Vec::with_capacity(PLACES);
+        let mut gates = Vec::with_capacity(PLACES);
         for _ in 0..PLACES {
-            let end = || duplicate_from(stopgap.as_raw_fd(), 10);
-            let ends = [end()?, end()?, end()?, end()?, end()?];
-            places.push(Place { top: stack()?, ends, lent: false, prepared: None });
+            let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
+            let theirs = duplicate_from(theirs.as_raw_fd(), 10)?;
+            places.push((stack()?, [end()?, end()?, end()?, end()?], theirs));
+            gates.push(ours);
         }
-        let numbers = places.iter().flat_map(|place| &place.ends).map(AsRawFd::as_raw_fd);
+        let numbers =
+            places.iter().flat_map(|(_, ends, gate)| ends.iter().chain([gate])).map(AsRawFd::as_raw_fd);
         let first = numbers.max().unwrap_or(0) + 1;
-        Ok(Self { places, stopgap, first, ignored: ignored() })
+        let place = |((top, ends, theirs), ours): ((_, _, OwnedFd), OwnedFd)| {
+            // No child has it: else a child would hold its own gate open.
+            let ours = Arc::new(duplicate_from(ours.as_raw_fd(), first)?);
+            Ok(Place { top, ends, lent: false, gate: Pipe { theirs, ours }, birth: 0, prepared: None })
+        };
+        let places = places.into_iter().zip(gates).map(place).collect::<io::Result<_>>()?;
+        Ok(Self { places, stopgap, first, ignored: ignored(), births: 0 })
     }
 
     fn tidy(&mut self) {
@@ -156,40 +201,51 @@ impl Nursery {
         }
     }
 
+    /// A place with nobody there; waits a little for one if there is none.
+    fn free_place(&self) -> Option<usize> {
+        let places = || self.places.iter().zip(&WORDS);
+        let is_free = |(place, word): (&Place, &AtomicU32)| {
+            word.load(Ordering::Acquire) == FREE && place.is_gate_settled()
+        };
+        places().position(is_free).or_else(|| {
+            let let_through = places().enumerate().filter(|(_, (place, _))| place.is_gate_settled());
+            let (oldest, (_, word)) = let_through.min_by_key(|(_, (place, _))| place.birth)?;
+            is_free_in_time(word).then_some(oldest)
+        })
+    }
+
     fn bear(
         &mut self,
         plan: Box<SpawnPlan>,
         cgroup: Option<c_int>,
         ends: &TheirEnds,
     ) -> Result<Born, (Box<SpawnPlan>, io::Error)> {
-        self.tidy();
-        let mut places = self.places.iter_mut().zip(&WORDS);
-        let free = places.find(|(place, word)| !place.lent && word.load(Ordering::Acquire) == FREE);
-        let Some((place, word)) = free else { return Err((plan, io::ErrorKind::WouldBlock.into())) };
+        let Some(index) = self.free_place() else { return Err((plan, io::ErrorKind::WouldBlock.into())) };
+        let (place, word) = (&mut self.places[index], &WORDS[index]);
         if let Err(error) = place.lend(ends) {
             place.take_back(&self.stopgap);
             return Err((plan, error));
         }
-        let numbers = place.ends.each_ref().map(AsRawFd::as_raw_fd);
+        self.births += 1;
+        place.birth = self.births;
+        let [stdin, stdout, stderr, report] = place.ends.each_ref().map(AsRawFd::as_raw_fd);
+        let numbers = [stdin, stdout, stderr, place.gate.theirs.as_raw_fd(), report];
+        let ends = Ends { numbers, piped: ends.piped };
         let shared = Shared { first: self.first, word };
-        let prepared = Box::new(Prepared::new(plan, numbers, Some(shared), self.ignored.clone()));
+        let prepared = Box::new(Prepared::new(plan, ends, Some(shared), Arc::clone(&self.ignored)));
         word.store(BORN, Ordering::Release);
         let born = child::with_signals_blocked(|| {
             let there = cgroup.map(|cgroup| clone(&prepared, place.top, word, Some(cgroup)));
             match there {
-                Some(Ok((pid, pidfd))) => Ok(Born { pid, pidfd, in_cgroup: true }),
+                Some(Ok(born)) => Ok((born, true)),
                 // A kernel before 5.7, or a cgroup that takes nobody: it may be moved there later.
-                _ => clone(&prepared, place.top, word, None).map(|(pid, pidfd)| Born {
-                    pid,
-                    pidfd,
-                    in_cgroup: false,
-                }),
+                _ => clone(&prepared, place.top, word, None).map(|born| (born, false)),
             }
         });
         match born {
-            Ok(born) => {
+            Ok(((pid, pidfd), in_cgroup)) => {
                 place.prepared = Some(prepared);
-                Ok(born)
+                Ok(Born { pid, pidfd, in_cgroup, gate: Gate::new(Arc::clone(&place.gate.ours)) })
             }
             Err(error) => {
                 word.store(FREE, Ordering::Release);
@@ -201,12 +257,19 @@ impl Nursery {
 }
 
 impl Place {
+    /// Whoever was here last has been let through, or never will be.
+    fn is_gate_settled(&self) -> bool {
+        Arc::strong_count(&self.gate.ours) == 1
+    }
+
     /// Puts the ends of a child where it finds them.
     fn lend(&mut self, ends: &TheirEnds) -> io::Result<()> {
-        self.lent = true;
-        LENT.fetch_add(1, Ordering::Relaxed);
+        if !std::mem::replace(&mut self.lent, true) {
+            LENT.fetch_add(1, Ordering::Relaxed);
+        }
+        self.gate.empty()?;
         let stderr = ends.stderr.as_ref().unwrap_or(&ends.stdout);
-        let theirs = [&ends.stdin, &ends.stdout, stderr, &ends.gate, &ends.report];
+        let theirs = [&ends.stdin, &ends.stdout, stderr, &ends.report];
         self.ends.iter_mut().zip(theirs).try_for_each(|(number, end)| put(end, number))
     }
 
@@ -217,6 +280,16 @@ impl Place {
         }
         self.lent = false;
         LENT.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Pipe {
+    /// Takes out what a child has not read, because it ended before: the next would be let through by that.
+    fn empty(&self) -> io::Result<()> {
+        if ioctl_fionread(&self.theirs)? > 0 {
+            rustix::io::read(&self.theirs, &mut [0; 16])?;
+        }
+        Ok(())
     }
 }
 
@@ -247,7 +320,7 @@ fn stack() -> io::Result<NonNull<u8>> {
 }
 
 /// The signals that we ignore: some whoever started us, others Rust.
-fn ignored() -> Vec<c_int> {
+fn ignored() -> Arc<[c_int]> {
     let is_ignored = |number: &c_int| {
         // SAFETY: an all-zero sigaction is a valid one.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };

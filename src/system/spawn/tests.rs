@@ -158,6 +158,21 @@ fn an_output_may_be_brought() {
 }
 
 #[test]
+fn nobody_is_let_through_by_what_another_did_not_hear() {
+    let born = || spawn(plan(&["/bin/sh", "-c", "echo here"])).unwrap();
+    for _ in 0..40 {
+        let child = born();
+        child.pidfd.signal(Signal::KILL).unwrap();
+        end_of(&child.pidfd);
+        child.gate.open();
+        let next = born();
+        drop(next.gate);
+        assert_eq!(all_of(next.stdout.unwrap()), "");
+        assert_eq!(end_of(&next.pidfd), WaitStatus::Exited(127));
+    }
+}
+
+#[test]
 fn more_may_wait_at_their_gates_than_there_are_places_and_each_place_is_free_again() {
     let born = |_| spawn(plan(&["/bin/sh", "-c", "echo here; exit 7"])).unwrap();
     let mut children: Vec<Spawned> = (0..40).map(born).collect();
