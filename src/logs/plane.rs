@@ -117,6 +117,7 @@ pub struct Prepared {
 enum Command {
     Open { id: ChannelId, fd: OwnedFd, log: Prepared },
     Drain { ids: Vec<ChannelId>, token: u64 },
+    Close(Vec<OwnedFd>),
     Reopen,
     Clear { paths: Vec<Arc<Path>>, token: u64 },
     Pause(oneshot::Sender<Paused>),
@@ -253,6 +254,12 @@ impl Plane {
             // They stay open until their end, and nobody waits for a disk that hangs.
             (self.notify)(PlaneEvent::Drained(token, None));
         }
+    }
+
+    /// Closes what the caller has no use for, when there is time for it.
+    pub fn close(&self, spent: Vec<OwnedFd>) {
+        // Where there is none, they are closed here.
+        self.send(Command::Close(spent));
     }
 
     /// Opens every log again by its name.

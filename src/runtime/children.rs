@@ -117,6 +117,8 @@ pub(super) struct Children {
     to_report: BTreeSet<ProcessId>,
     /// Of whom something is to be written down.
     changed: BTreeSet<ProcessId>,
+    /// What belonged to those who are gone.
+    spent: Vec<OwnedFd>,
 }
 
 impl Children {
@@ -135,6 +137,7 @@ impl Children {
             leaving: BTreeMap::new(),
             to_report: BTreeSet::new(),
             changed: BTreeSet::new(),
+            spent: Vec::new(),
         }
     }
 
@@ -374,8 +377,9 @@ impl Children {
     }
 
     fn take_exit(&mut self, poll: &Epoll, id: ProcessId) -> Option<Input> {
-        let child = self.children.remove(&id)?;
-        self.leaving.insert(id, child.piece());
+        let child = *self.children.remove(&id)?;
+        self.leave(id, &child);
+        self.spent.extend([Some(child.pidfd.into_fd()), child.stdin].into_iter().flatten());
         let Ended { status, mut evidence, told_by, .. } = *child.ended?;
         self.ended.remove(&(told_by, id));
         evidence.leftovers = self.places.leftovers(poll, id);

@@ -160,6 +160,7 @@ impl Worker {
                     let words = ids.into_iter().filter_map(|id| self.end(id)).last();
                     (self.notify)(PlaneEvent::Drained(token, words));
                 }
+                Command::Close(spent) => drop(spent),
                 Command::Reopen => self.reopen(),
                 Command::Pause(told) => self.pause(told),
                 Command::Resume(stream) => self.resume(*stream),

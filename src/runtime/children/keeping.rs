@@ -23,10 +23,12 @@ use crate::system::spawn::{self, Report, Spawned};
 
 /// Items of the bag that are looked at when something else is done.
 const IN_PASSING: usize = 2;
-/// So many reports are not left for leisure; nor are more looked at in one go.
-const MANY: usize = 500;
 /// The same when there is time.
 const AT_LEISURE: usize = 64;
+/// So many reports are not left for leisure; nor are more looked at in one go.
+const MANY: usize = 500;
+/// So many descriptors are not closed here.
+const CROWD: usize = 32;
 
 /// Of a child what cannot be found out again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +117,13 @@ impl Children {
         }
     }
 
+    /// A child is gone, and its end is not told yet: whoever comes after a crash is to know of it.
+    pub(super) fn leave(&mut self, id: ProcessId, child: &Child) {
+        if self.bag.is_some() {
+            self.leaving.insert(id, child.piece());
+        }
+    }
+
     /// An end was told: it needs to be remembered no more.
     pub(in crate::runtime) fn is_told(&mut self, id: ProcessId) {
         let piece = self.leaving.remove(&id);
@@ -125,11 +134,21 @@ impl Children {
     /// Lets a little of what nobody wants any more go from the bag.
     pub(in crate::runtime) fn tidy(&mut self, at_leisure: bool) {
         spawn::tidy();
+        self.close_spent();
         if at_leisure || self.to_report.len() > MANY {
             self.close_reports();
         }
         if let Some(bag) = &mut self.bag {
             bag.tidy(if at_leisure { AT_LEISURE } else { IN_PASSING });
+        }
+    }
+
+    /// To close a pipe or a pidfd takes the kernel as long as anything else in the life of a program: of many, another thread
+    /// does that.
+    fn close_spent(&mut self) {
+        let spent = std::mem::take(&mut self.spent);
+        if let Some(plane) = self.plane.as_ref().filter(|_| spent.len() >= CROWD) {
+            plane.close(spent);
         }
     }
 
@@ -201,7 +220,7 @@ impl Children {
     /// A child has ended at its gate.
     pub(super) fn unborn(&mut self, id: ProcessId) -> Option<Input> {
         let child = self.children.remove(&id)?;
-        self.leaving.insert(id, child.piece());
+        self.leave(id, &child);
         if let Some(plane) = &self.plane {
             // Nobody waits for that.
             plane.drain(child.channels, u64::MAX);
