@@ -321,8 +321,12 @@ fn a_daemon_that_was_taken_over_restarts_and_ends() {
     assert_eq!(daemon.pid_of("x"), pid);
     daemon.ctl("restart x").says(0, "x: stopped\nx: started\n");
     assert_ne!(daemon.pid_of("x"), pid);
-    let environment = fs::read(format!("/proc/{}/environ", daemon.pid_of("x"))).unwrap();
-    assert!(!String::from_utf8_lossy(&environment).contains("SUPERVISORD_RECORD"));
+    let its = format!("/proc/{}/environ", daemon.pid_of("x"));
+    let environment = eventually("it is its program", || {
+        let environment = String::from_utf8_lossy(&fs::read(&its).unwrap()).into_owned();
+        if environment.contains("SUPERVISOR_PROCESS_NAME=x") { Ok(environment) } else { Err(environment) }
+    });
+    assert!(!environment.contains("SUPERVISORD_RECORD"));
     daemon.skip_log();
     daemon.ctl("reload").says(0, "Restarted supervisord\n");
     daemon.await_line(&format!("INFO supervisord started with pid {}", daemon.pid));
