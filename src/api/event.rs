@@ -212,7 +212,7 @@ impl Event {
 }
 
 fn named(name: &ProcessName) -> Vec<(&'static str, String)> {
-    vec![("processname", name.process.clone()), ("groupname", name.group.clone())]
+    vec![("processname", name.process.to_string()), ("groupname", name.group.to_string())]
 }
 
 impl Source {

@@ -1,6 +1,7 @@
 //! Names of processes and groups, as people write them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,14 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessName {
     /// The group it belongs to; a program outside a `[group:x]` is a group of its own name.
-    pub group: String,
+    pub group: Arc<str>,
     /// The name within the group.
-    pub process: String,
+    pub process: Arc<str>,
 }
 
 impl ProcessName {
     /// A name of two parts.
-    pub fn new(group: impl Into<String>, process: impl Into<String>) -> Self {
+    pub fn new(group: impl Into<Arc<str>>, process: impl Into<Arc<str>>) -> Self {
         Self { group: group.into(), process: process.into() }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,39 +91,39 @@ pub enum Notice {
         expected: bool,
     },
     KillingHard {
-        name: String,
+        name: Arc<str>,
         pid: i32,
     },
     WaitingToStop {
-        name: String,
+        name: Arc<str>,
     },
     WaitingToDie {
-        names: Vec<String>,
+        names: Vec<Arc<str>>,
     },
     AlreadyRunning {
-        name: String,
+        name: Arc<str>,
     },
     Killing {
-        name: String,
+        name: Arc<str>,
         pid: i32,
         signal: Signal,
         group: bool,
     },
     Sending {
-        name: String,
+        name: Arc<str>,
         pid: i32,
         signal: Signal,
     },
     KilledInBackoff {
-        name: String,
+        name: Arc<str>,
     },
     KillUnknown {
-        name: String,
+        name: Arc<str>,
         pid: i32,
         problem: String,
     },
     SendUnknown {
-        name: String,
+        name: Arc<str>,
         pid: i32,
         problem: String,
     },
@@ -142,7 +143,7 @@ pub enum Notice {
     },
     ReopenedLogs,
     Output {
-        name: String,
+        name: Arc<str>,
         channel: Cow<'static, str>,
         text: String,
     },

@@ -182,7 +182,7 @@ pub(super) fn processes(
     let mut processes = Vec::new();
     for number in first..first.saturating_add(numprocs.min(MOST_PROCESSES)) {
         let process = one(&mut reader, daemon, &base, &name, number);
-        let name = ProcessName { group: group.to_owned(), process: process.name.clone() };
+        let name = ProcessName::new(group, process.name.clone());
         reader.context.came_from(name, &section.name);
         processes.push(Arc::new(process));
         if reader.context.errors.len() > errors {
@@ -202,7 +202,7 @@ fn common(reader: &mut Reader<'_, '_>, daemon: &DaemonSpec) -> ProcessSpec {
     }
     let serverurl = reader.text("serverurl").filter(|url| !url.trim().eq_ignore_ascii_case("auto"));
     ProcessSpec {
-        name: String::new(),
+        name: "".into(),
         command: String::new(),
         directory: None,
         umask: reader.parsed("umask", value::octal),
@@ -244,7 +244,7 @@ fn one(
     }
     spec.environment = daemon.environment.clone();
     spec.environment.extend(own);
-    spec.name = reader.expanded("process_name", name, "process_name").unwrap_or_default();
+    spec.name = reader.expanded("process_name", name, "process_name").unwrap_or_default().into();
     spec.command = reader.text("command").unwrap_or_default();
     spec.directory = reader.text("directory").map(Into::into);
     log::read(reader, "stdout", &mut spec.stdout);

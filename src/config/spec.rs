@@ -201,7 +201,7 @@ pub enum Leftovers {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessSpec {
     /// Its name within the group.
-    pub name: String,
+    pub name: Arc<str>,
     /// One line, to be split as a POSIX shell splits words, when it is spawned.
     pub command: String,
     /// Where it runs.

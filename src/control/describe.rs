@@ -91,8 +91,8 @@ fn info_fields(info: &ProcessInfo, now: Now) -> [(&'static str, Value); 14] {
     let time = |at: Option<WallSecs>| Value::Int(at.map_or(0, |at| at.0));
     let stdout = path(info.stdout_logfile.as_deref(), "");
     [
-        ("name", Value::string(&info.name.process)),
-        ("group", Value::string(&info.name.group)),
+        ("name", Value::string(&*info.name.process)),
+        ("group", Value::string(&*info.name.group)),
         ("start", time(info.start)),
         ("stop", time(info.stop)),
         ("now", Value::Int(now.wall.0)),
@@ -127,11 +127,11 @@ fn config_info(info: &ConfigInfo<Arc<ProcessSpec>>) -> Value {
         ("uid", user),
         ("command", Value::string(&spec.command)),
         ("exitcodes", Value::Array(codes)),
-        ("group", Value::string(&info.name.group)),
+        ("group", Value::string(&*info.name.group)),
         ("group_prio", Value::Int(info.group_priority)),
         ("inuse", Value::Bool(info.in_use)),
         ("killasgroup", Value::Bool(spec.killasgroup)),
-        ("name", Value::string(&info.name.process)),
+        ("name", Value::string(&*info.name.process)),
         ("process_prio", Value::Int(spec.priority)),
         ("redirect_stderr", Value::Bool(spec.redirect_stderr)),
         ("startretries", Value::Int(spec.startretries)),
@@ -160,8 +160,8 @@ pub fn results(results: &[ProcessResult]) -> Value {
     let row = |result: &ProcessResult| {
         let description = result.outcome.as_ref().err().map_or_else(|| "OK".to_owned(), ToString::to_string);
         structure([
-            ("name", Value::string(&result.name.process)),
-            ("group", Value::string(&result.name.group)),
+            ("name", Value::string(&*result.name.process)),
+            ("group", Value::string(&*result.name.group)),
             ("status", Value::Int(result.status().code().into())),
             ("description", Value::String(description)),
         ])

@@ -68,7 +68,7 @@ fn is_known(infos: &[Value], name: &str) -> bool {
         Target::Group(group) => infos.iter().any(|info| field(info, "group") == group),
         Target::Process(process) => infos
             .iter()
-            .any(|info| field(info, "group") == process.group && field(info, "name") == process.process),
+            .any(|info| field(info, "group") == &*process.group && field(info, "name") == &*process.process),
         Target::All => true,
     }
 }

@@ -98,7 +98,7 @@ pub(super) fn select<'i>(
         let wanted = |info: &&Value| match &target {
             Target::Group(group) => field(info, "group") == group,
             Target::Process(name) => {
-                field(info, "group") == name.group && field(info, "name") == name.process
+                field(info, "group") == &*name.group && field(info, "name") == &*name.process
             }
             Target::All => true,
         };

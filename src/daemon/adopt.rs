@@ -268,7 +268,7 @@ fn try_to_take(
 }
 
 fn shared_socket<'a>(groups: &'a [GroupSpec], name: &ProcessName) -> Option<&'a SocketSpec> {
-    let group = groups.iter().find(|group| group.name == name.group)?;
+    let group = groups.iter().find(|group| *group.name == *name.group)?;
     group.processes.iter().find(|spec| spec.name == name.process)?.socket.as_deref()
 }
 

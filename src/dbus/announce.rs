@@ -30,7 +30,7 @@ struct Announcer {
     service: Arc<Service>,
     told: Daemon,
     /// Names of processes by group.
-    members: BTreeMap<String, BTreeSet<String>>,
+    members: BTreeMap<Arc<str>, BTreeSet<Arc<str>>>,
     messages: Vec<Message>,
 }
 
@@ -182,7 +182,7 @@ impl Announcer {
     /// News were missed: everything is told as it is.
     async fn make_good(&mut self) -> Result<(), Gone> {
         let now = self.groups().await?;
-        let (added, removed): (Vec<String>, Vec<String>) = (
+        let (added, removed): (Vec<Arc<str>>, Vec<Arc<str>>) = (
             now.keys().filter(|group| !self.members.contains_key(*group)).cloned().collect(),
             self.members.keys().filter(|group| !now.contains_key(*group)).cloned().collect(),
         );
@@ -200,9 +200,9 @@ impl Announcer {
 
     async fn added(&mut self, group: &str) -> Result<(), Gone> {
         let mut details = standard::details(&self.service.parts.supervisor).await?;
-        details.retain(|details| details.info.name.group == group);
+        details.retain(|details| *details.info.name.group == *group);
         let names = details.iter().map(|details| details.info.name.process.clone()).collect();
-        self.members.insert(group.to_owned(), names);
+        self.members.insert(group.into(), names);
         for object in Objects::new(details).iter() {
             self.message("org.freedesktop.DBus.ObjectManager", ROOT, "InterfacesAdded", &object)?;
         }
@@ -212,7 +212,7 @@ impl Announcer {
     fn removed(&mut self, group: &str) -> Result<(), Gone> {
         let members = self.members.remove(group).unwrap_or_default();
         let processes = members.iter().map(|process| {
-            (path::of_process(&ProcessName::new(group, process)), vec![Interface::Process.name()])
+            (path::of_process(&ProcessName::new(group, Arc::clone(process))), vec![Interface::Process.name()])
         });
         let group = (path::of_group(group), vec![Interface::Group.name()]);
         let gone: Vec<_> = processes.chain(std::iter::once(group)).collect();
@@ -232,8 +232,8 @@ impl Announcer {
         self.properties(ROOT, Interface::Manager, changed)
     }
 
-    async fn groups(&self) -> Result<BTreeMap<String, BTreeSet<String>>, Gone> {
-        let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    async fn groups(&self) -> Result<BTreeMap<Arc<str>, BTreeSet<Arc<str>>>, Gone> {
+        let mut groups: BTreeMap<Arc<str>, BTreeSet<Arc<str>>> = BTreeMap::new();
         for info in standard::infos(&self.service.parts.supervisor).await? {
             groups.entry(info.name.group).or_default().insert(info.name.process);
         }

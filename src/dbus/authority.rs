@@ -103,7 +103,7 @@ fn details(wish: &Wish<'_>) -> HashMap<&'static str, String> {
     match &wish.about {
         Some(Target::Process(name)) => {
             details.insert("process", name.to_string());
-            details.insert("group", name.group.clone());
+            details.insert("group", name.group.to_string());
         }
         Some(Target::Group(group)) => {
             details.insert("group", group.clone());

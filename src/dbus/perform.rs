@@ -145,7 +145,7 @@ impl Plan {
             }
             Self::FindGroup(name) => {
                 let groups = infos(supervisor, asker).await?;
-                let found = groups.iter().any(|info| info.name.group == name);
+                let found = groups.iter().any(|info| *info.name.group == *name);
                 if !found {
                     return Err(Fault::new(FaultCode::BadName, name));
                 }
@@ -222,8 +222,9 @@ async fn update(supervisor: &Supervisor, asker: &Asker, groups: &[String]) -> Re
     let everything = groups.is_empty() || groups.iter().any(|name| name == "all");
     if !everything {
         let active = infos(supervisor, asker).await?;
-        let known =
-            |name: &String| active.iter().any(|info| info.name.group == *name) || found.added.contains(name);
+        let known = |name: &String| {
+            active.iter().any(|info| *info.name.group == **name) || found.added.contains(name)
+        };
         if let Some(stranger) = groups.iter().find(|name| !known(name)) {
             return Err(Fault::new(FaultCode::BadName, stranger));
         }

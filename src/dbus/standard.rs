@@ -1,6 +1,7 @@
 //! The interfaces that every object has by the specification of D-Bus, and the one that lists all objects.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use zbus::{Message, Variant};
 
@@ -151,7 +152,7 @@ async fn all(supervisor: &Supervisor, node: &Node, interface: &str) -> Result<Va
         Node::Manager => Ok(describe::daemon(&daemon(supervisor))),
         Node::Group(name) => {
             let names = infos(supervisor).await?.into_iter().map(|info| info.name);
-            let members: Vec<ProcessName> = names.filter(|member| member.group == *name).collect();
+            let members: Vec<ProcessName> = names.filter(|member| *member.group == **name).collect();
             if members.is_empty() {
                 return Err(Refusal::no_object(&path::of_group(name)));
             }
@@ -217,7 +218,7 @@ async fn document(supervisor: &Supervisor, node: &Node, path: &str) -> Result<An
 }
 
 /// Whether the object is there, and the names of what is below it.
-fn below(node: &Node, names: impl Iterator<Item = ProcessName>) -> (bool, BTreeSet<String>) {
+fn below(node: &Node, names: impl Iterator<Item = ProcessName>) -> (bool, BTreeSet<Arc<str>>) {
     let mut there = matches!(node, Node::Groups | Node::Processes);
     let mut children = BTreeSet::new();
     for name in names {
@@ -225,11 +226,11 @@ fn below(node: &Node, names: impl Iterator<Item = ProcessName>) -> (bool, BTreeS
             Node::Groups | Node::Processes => {
                 children.insert(name.group);
             }
-            Node::Members(group) if *group == name.group => {
+            Node::Members(group) if **group == *name.group => {
                 there = true;
                 children.insert(name.process);
             }
-            Node::Group(group) => there |= *group == name.group,
+            Node::Group(group) => there |= **group == *name.group,
             Node::Process(process) => there |= *process == name,
             Node::Members(_) | Node::Above(_) | Node::Manager => {}
         }
@@ -249,7 +250,7 @@ mod tests {
             let (there, children) = below(&node, names().into_iter());
             (there, children.into_iter().collect::<Vec<_>>())
         };
-        let none = Vec::<String>::new;
+        let none = Vec::<Arc<str>>::new;
         assert_eq!(told(Node::Processes), (true, vec!["web".into(), "x".into()]));
         assert_eq!(told(Node::Members("web".into())), (true, vec!["a".into(), "b".into()]));
         assert_eq!(told(Node::Members("y".into())), (false, none()));

@@ -111,9 +111,9 @@ impl Engine {
         self.take_changes()
     }
 
-    /// Equal specs are in memory once: whoever was read has one for each time that it was written.
+    /// Equal specs, and the names in them, are in memory once: whoever was read has one for each time that it was written.
     pub fn share_specs(&mut self) {
-        let mut shared: HashMap<(String, String), Vec<Arc<ProcessSpec>>> = HashMap::new();
+        let mut shared: HashMap<(String, Arc<str>), Vec<Arc<ProcessSpec>>> = HashMap::new();
         let mut share = |group: &str, spec: &mut Arc<ProcessSpec>| {
             let known = shared.entry((group.to_owned(), spec.name.clone())).or_default();
             match known.iter().find(|known| *known == spec) {
@@ -125,7 +125,12 @@ impl Engine {
         for group in configured.chain(self.groups.untouched().map(|group| &mut group.spec)) {
             group.processes.iter_mut().for_each(|spec| share(&group.name, spec));
         }
-        self.processes.untouched().for_each(|process| share(&process.name.group, &mut process.spec));
+        for process in self.processes.untouched() {
+            share(&process.name.group, &mut process.spec);
+            if process.name.process == process.spec.name {
+                process.name.process = Arc::clone(&process.spec.name);
+            }
+        }
     }
 
     fn order(&self) -> Option<Vec<u8>> {

@@ -44,6 +44,7 @@ impl Engine {
     }
 
     fn activate(&mut self, spec: GroupSpec) {
+        let group: Arc<str> = spec.name.as_str().into();
         let is_pool = matches!(spec.kind, GroupKind::Listeners(_));
         let mut members = Vec::with_capacity(spec.processes.len());
         // Of processes with one name the last counts, as in Supervisor.
@@ -52,7 +53,7 @@ impl Engine {
         for process in last.collect::<Vec<_>>().into_iter().rev() {
             let id = ProcessId(self.next_process);
             self.next_process += 1;
-            let mut process = Process::new(id, &spec.name, Arc::clone(process));
+            let mut process = Process::new(id, &group, Arc::clone(process));
             process.listener = is_pool.then(Box::default);
             self.effects.push_back(Effect::PrepareLogs {
                 id,

@@ -250,7 +250,7 @@ impl Engine {
     }
 
     fn find(&self, name: &ProcessName) -> Option<ProcessId> {
-        let group = self.groups.iter().find(|group| group.spec.name == name.group)?;
+        let group = self.groups.iter().find(|group| *group.spec.name == *name.group)?;
         group.members.iter().copied().find(|id| self.processes.get(id).is_some_and(|p| p.name == *name))
     }
 

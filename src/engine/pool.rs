@@ -160,7 +160,7 @@ impl Engine {
         let Some(pending) = process.listener.as_mut().and_then(|listener| listener.event.take()) else {
             return;
         };
-        let home = self.groups.iter().position(|group| group.spec.name == process.name.group);
+        let home = self.groups.iter().position(|group| *group.spec.name == *process.name.group);
         let home = home.and_then(|at| self.groups.get_mut(at));
         let Some((pool, spec)) = home.and_then(|group| Some((group.pool.as_mut()?, &group.spec))) else {
             return;

@@ -170,10 +170,10 @@ impl Process {
         WithoutSpec::serialize(self, serializer)
     }
 
-    pub(super) fn new(id: ProcessId, group: &str, spec: Arc<ProcessSpec>) -> Self {
+    pub(super) fn new(id: ProcessId, group: &Arc<str>, spec: Arc<ProcessSpec>) -> Self {
         Self {
             id,
-            name: ProcessName::new(group, spec.name.clone()),
+            name: ProcessName::new(Arc::clone(group), Arc::clone(&spec.name)),
             stdout_logfile: file_of(&spec.stdout.target),
             stderr_logfile: file_of(&spec.stderr.target),
             spec,

@@ -1,5 +1,6 @@
 //! The end: priorities one after the other, highest number first; whatever shares a priority stops together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -146,7 +147,7 @@ impl Engine {
     fn report(&mut self, now: Now) {
         self.last_report = Some(now.mono);
         let unstopped = self.processes.values().filter(|p| !p.state().is_stopped());
-        let mut names: Vec<String> = unstopped.map(|p| p.name.process.clone()).collect();
+        let mut names: Vec<Arc<str>> = unstopped.map(|p| p.name.process.clone()).collect();
         names.sort();
         if !names.is_empty() {
             self.note(Notice::WaitingToDie { names });

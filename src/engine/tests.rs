@@ -23,7 +23,7 @@ pub(crate) fn program(name: &str) -> ProcessSpec {
         journal: ToJournal::No,
     };
     ProcessSpec {
-        name: name.to_owned(),
+        name: name.into(),
         command: "/bin/cat".to_owned(),
         directory: None,
         umask: None,
@@ -136,7 +136,7 @@ impl World {
     }
 
     fn id(&self, name: &str) -> ProcessId {
-        self.engine.processes().find(|p| p.name.process == name).expect("a known name").id
+        self.engine.processes().find(|p| *p.name.process == *name).expect("a known name").id
     }
 
     fn exit(&mut self, name: &str, status: WaitStatus) {
@@ -153,7 +153,7 @@ impl World {
     }
 
     fn state(&self, name: &str) -> &'static str {
-        self.engine.processes().find(|p| p.name.process == name).map_or("gone", |p| p.state().name())
+        self.engine.processes().find(|p| *p.name.process == *name).map_or("gone", |p| p.state().name())
     }
 
     fn said(&mut self) -> Vec<String> {

@@ -48,7 +48,7 @@ fn specs() -> impl Strategy<Value = Vec<GroupSpec>> {
     prop::collection::vec((0..3_i64, prop::collection::vec(one, 0..3)), 1..4).prop_map(|groups| {
         let name = |(at, (priority, processes)): (usize, (i64, Vec<ProcessSpec>))| {
             let named = processes.into_iter().enumerate();
-            let named = named.map(|(n, spec)| ProcessSpec { name: format!("p{n}"), ..spec });
+            let named = named.map(|(n, spec)| ProcessSpec { name: format!("p{n}").into(), ..spec });
             group(&format!("g{at}"), priority, named.collect())
         };
         let mut groups: Vec<GroupSpec> = groups.into_iter().enumerate().map(name).collect();

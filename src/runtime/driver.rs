@@ -392,8 +392,9 @@ fn configs(engine: &Engine) -> Configs {
     let active: HashSet<&str> = engine.groups().iter().map(|group| group.spec.name.as_str()).collect();
     let group_infos = |group: &GroupSpec| {
         let in_use = active.contains(group.name.as_str());
+        let group_name: Arc<str> = group.name.as_str().into();
         let one = |spec: &Arc<ProcessSpec>| ConfigInfo {
-            name: ProcessName::new(group.name.clone(), spec.name.clone()),
+            name: ProcessName::new(Arc::clone(&group_name), Arc::clone(&spec.name)),
             group_priority: group.priority,
             in_use,
             spec: Arc::clone(spec),

@@ -86,7 +86,7 @@ fn check(loaded: &Loaded, ground: &dyn Ground) -> Vec<Diagnostic> {
     let mut seen = BTreeSet::new();
     for group in &loaded.groups {
         for spec in &group.processes {
-            let name = ProcessName { group: group.name.clone(), process: spec.name.clone() };
+            let name = ProcessName::new(group.name.as_str(), spec.name.clone());
             let Some(section) = loaded.origins.section_of(&name) else { continue };
             let program = Program { section, spec, user: check.user_of(spec) };
             // Processes of one section mostly differ in nothing that matters here.

@@ -53,7 +53,7 @@ impl<'a> Check<'a> {
         let mut writers: BTreeMap<PathBuf, Vec<Writer<'a>>> = BTreeMap::new();
         for group in &loaded.groups {
             for spec in &group.processes {
-                let name = ProcessName { group: group.name.clone(), process: spec.name.clone() };
+                let name = ProcessName::new(group.name.as_str(), spec.name.clone());
                 let Some(section) = self.origins.section_of(&name) else { continue };
                 for (option, log) in [("stdout_logfile", &spec.stdout), ("stderr_logfile", &spec.stderr)] {
                     let LogTarget::File(file) = &log.target else { continue };

@@ -94,7 +94,7 @@ impl Row {
         let since = info.since.filter(|_| runs);
         Self {
             id: info.name.to_string(),
-            group: info.name.group.clone(),
+            group: info.name.group.to_string(),
             state: info.state.name().to_lowercase(),
             class: class(info.state),
             tone: Tone::of(details),

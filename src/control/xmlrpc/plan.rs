@@ -218,7 +218,7 @@ async fn bad_signal(
         return Err(Fault::bare(FaultCode::Failed));
     };
     if let Some(group) = wanted {
-        infos.retain(|info| info.name.group == group);
+        infos.retain(|info| *info.name.group == *group);
         if infos.is_empty() {
             return Err(Fault::new(FaultCode::BadName, given));
         }

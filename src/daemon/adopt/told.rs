@@ -64,7 +64,8 @@ impl Told {
     }
 
     fn config(&self, name: &ProcessName) -> Option<&Value> {
-        let is = |value: &&Value| text(value, "group") == name.group && text(value, "name") == name.process;
+        let is =
+            |value: &&Value| text(value, "group") == &*name.group && text(value, "name") == &*name.process;
         self.configs.iter().find(is)
     }
 
@@ -73,7 +74,7 @@ impl Told {
         let mut found = Vec::new();
         for theirs in self.alive() {
             let name = theirs.name.to_string();
-            let group = groups.iter().find(|group| group.name == theirs.name.group);
+            let group = groups.iter().find(|group| *group.name == *theirs.name.group);
             let ours =
                 group.and_then(|group| group.processes.iter().find(|spec| spec.name == theirs.name.process));
             match (ours, self.config(&theirs.name)) {

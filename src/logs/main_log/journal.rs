@@ -37,8 +37,8 @@ macro_rules! event {
             target: "supervisord",
             tracing::Level::$level,
             message_id = Happening::of($notice).and_then(Happening::id),
-            supervisor_process = $facts.name.map(|name| name.process.as_str()),
-            supervisor_group = $facts.name.map(|name| name.group.as_str()),
+            supervisor_process = $facts.name.map(|name| &*name.process),
+            supervisor_group = $facts.name.map(|name| &*name.group),
             // Not OBJECT_PID: it is still us, before exec, and journald would remember what it sees there.
             supervisor_pid = $facts.pid,
             supervisor_status = $facts.status.map(|status| status.to_string()),
