@@ -37,7 +37,7 @@ fn measure(bench: &Bench, subject: Subject) -> Vec<Vec<f64>> {
         return vec![Vec::new(); SCENARIO.rows.len()];
     }
     let start = millis(daemon.started, last(&stamps));
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(size::SETTLED);
     let pss = size::pss(&daemon);
     let mut asked = Vec::new();
     if subject != Subject::Floor {
