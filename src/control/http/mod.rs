@@ -176,7 +176,15 @@ impl Door {
 
     /// Whoever has connected already is told that it is too late, as far as there is place.
     async fn let_in_the_last(&self, ear: &Ear) {
-        while let Ok(Ok((socket, surface))) = timeout(Duration::ZERO, ear.accept()).await {
+        // The kernel is asked meanwhile who that is.
+        tokio::task::yield_now().await;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = ear.accept() => accepted,
+                () = std::future::ready(()) => return,
+            };
+            let Ok((socket, surface)) = accepted else { return };
             let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
             self.serve(socket, surface, place);
         }
