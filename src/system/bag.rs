@@ -26,6 +26,8 @@ const ROOM: usize = 64 << 20;
 const RESERVE: usize = 64 << 10;
 /// So many that nobody wants may wait for leisure.
 const FEW: usize = 64;
+/// So many are looked at otherwise: more than can have come since.
+const MANY: usize = 256;
 /// Where an item begins: its number.
 const NUMBER: usize = size_of::<u64>();
 /// The number of what is no item.
@@ -138,9 +140,9 @@ impl Bag {
 
     /// Looks at so many items, or at more where too many are wanted no more, and lets those go.
     pub fn tidy(&mut self, count: usize) {
-        for looked_at in 0..self.queue.len() {
-            let enough = looked_at >= count && !self.is_full_of_rubbish();
-            if enough || self.gone.is_empty() || self.turn_over().is_err() {
+        let count = if self.is_full_of_rubbish() { count.max(MANY) } else { count };
+        for _ in 0..count.min(self.queue.len()) {
+            if self.gone.is_empty() || self.turn_over().is_err() {
                 return;
             }
         }
