@@ -256,10 +256,11 @@ impl Plane {
         }
     }
 
-    /// Closes what the caller has no use for, when there is time for it.
+    /// Closes what the caller has no use for; at once, when the thread does not keep up.
     pub fn close(&self, spent: Vec<OwnedFd>) {
-        // Where there is none, they are closed here.
-        self.send(Command::Close(spent));
+        if self.commands.as_ref().is_some_and(Commands::is_short) {
+            self.send(Command::Close(spent));
+        }
     }
 
     /// Opens every log again by its name.

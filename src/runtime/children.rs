@@ -379,6 +379,10 @@ impl Children {
     fn take_exit(&mut self, poll: &Epoll, id: ProcessId) -> Option<Input> {
         let child = *self.children.remove(&id)?;
         self.leave(id, &child);
+        if let Some(stdin) = child.stdin.as_ref().filter(|_| !child.unsent.is_empty()) {
+            // It is waited for, and may stay open for longer than anybody would look at it.
+            let _ = poll.remove(stdin);
+        }
         self.spent.extend([Some(child.pidfd.into_fd()), child.stdin].into_iter().flatten());
         let Ended { status, mut evidence, told_by, .. } = *child.ended?;
         self.ended.remove(&(told_by, id));

@@ -9,6 +9,9 @@ use super::Command;
 /// Commands that wait while the thread is held up by a disk.
 const LIMIT: usize = 8192;
 
+/// Commands that wait while the thread keeps up.
+const FEW: usize = 64;
+
 /// Where commands are given; dropped, the thread is to end.
 pub(super) struct Commands {
     sender: Sender<Command>,
@@ -35,6 +38,11 @@ impl Commands {
             return false;
         }
         self.sender.send(command).is_ok()
+    }
+
+    /// Whether few are waiting.
+    pub(super) fn is_short(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < FEW
     }
 }
 
