@@ -8,10 +8,10 @@ use tokio::time::Instant;
 const QUIET: Duration = Duration::from_secs(1);
 /// So long after it has begun it is taken to be over, though deeds never end.
 const LATEST: Duration = Duration::from_secs(60);
-/// So many deeds together are something large.
+/// So many deeds since the last time are something large as well.
 const MANY: usize = 250;
 
-/// When that is; once for each, and not from time to time.
+/// When that is; once for each.
 pub(super) struct Afterwards {
     due: Option<Due>,
     /// Since something was last given back.
