@@ -21,6 +21,7 @@ use crate::runtime::takeover::{FINE, Legacy};
 use crate::system::cgroup::{NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::reexec::{Inheritance, boot_id, inherited_text, read_whole};
+use crate::system::spawn;
 use crate::systemd::listen::Passed;
 
 /// What the loops and the clients of another binary were doing.
@@ -74,6 +75,7 @@ pub(super) fn examine() -> Result<ExitCode, String> {
 /// Goes on with what another binary has left.
 pub(super) fn resume(arguments: &[OsString], number: &str) -> Result<ExitCode, String> {
     let lost = |error: io::Error| format!("the state of the supervisord before us is lost: {error}");
+    spawn::prepare();
     let number = number.parse().map_err(|_| lost(io::ErrorKind::InvalidInput.into()))?;
     let record = Record::read(&inherited_text(number).map_err(lost)?)?;
     if record.boot != boot_id() {

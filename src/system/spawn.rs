@@ -19,7 +19,7 @@ use super::fds::duplicate_from;
 use super::pidfd::PidFd;
 use super::user::Identity;
 
-pub use nursery::tidy;
+pub use nursery::{prepare, tidy};
 
 mod calls;
 mod child;
@@ -73,7 +73,7 @@ pub struct ProcessLimit {
     pub hard: Option<u64>,
 }
 
-/// A child that waits at its gate. Our ends do not block, and are closed on exec.
+/// A child that waits at its gate. Our ends do not block, but for that of the gate, and are closed on exec.
 #[derive(Debug)]
 pub struct Spawned {
     /// Its number, and that of its process group.
@@ -121,7 +121,8 @@ impl Gate {
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        if !self.is_open {
+        // Where nobody else has it, its end says the same.
+        if !self.is_open && Arc::strong_count(&self.pipe) > 1 {
             self.say(child::STAY);
         }
     }

@@ -20,6 +20,7 @@ use crate::logs::cell::Cell;
 use crate::system::bag::{Bag, Item};
 use crate::system::pidfd::is_running;
 use crate::system::reexec::Inheritance;
+use crate::system::spawn;
 use crate::systemd::listen::Passed;
 use crate::systemd::store;
 use log::Log;
@@ -190,7 +191,11 @@ impl Kept {
         let record = store::take(passed, RECORD);
         let [into, out] = BAG.map(|name| store::take(passed, name));
         let cell = store::take(passed, CELL);
-        let opened = into.zip(out).map(|(into, out)| Bag::open(into, out));
+        let open = |(into, out)| {
+            spawn::prepare();
+            Bag::open(into, out)
+        };
+        let opened = into.zip(out).map(open);
         let (bag, treasure) = match opened.transpose() {
             Ok(Some((bag, items))) => (Ok(bag), Treasure::of(items)),
             Ok(None) => (Err("the programs' descriptors are missing".to_owned()), Treasure::default()),

@@ -143,8 +143,8 @@ pub(super) fn write(fd: c_int, bytes: &[u8]) {
     let _ = unsafe { call(libc::SYS_write, [word(fd), address(bytes.as_ptr()), bytes.len(), 0]) };
 }
 
-/// The same with some, one after the other.
-pub(super) fn write_all<const N: usize>(fd: c_int, parts: [IoSlice<'_>; N]) {
+/// The same with some, one after the other, in one call.
+pub(super) fn write_parts<const N: usize>(fd: c_int, parts: [IoSlice<'_>; N]) {
     // SAFETY: an `IoSlice` is an iovec here; as many as there are.
     let _ = unsafe { call(libc::SYS_writev, [word(fd), address(parts.as_ptr()), N, 0]) };
 }

@@ -272,7 +272,7 @@ fn tell(prepared: &Prepared, step: Step, errno: c_int) {
     report(REPORT, step, errno);
     let end = b"\nsupervisor: child process was not spawned\n";
     let sentence = [b"supervisor: couldn't ", what.as_bytes(), whom, b": ", reason.as_bytes(), end];
-    calls::write_all(2, sentence.map(IoSlice::new));
+    calls::write_parts(2, sentence.map(IoSlice::new));
 }
 
 /// A short text without allocation.

@@ -83,6 +83,8 @@ struct Place {
     gate: Pipe,
     /// Which birth it was.
     birth: u64,
+    /// It was waited for in vain: exec hangs.
+    is_stuck: bool,
     /// What the child may still read.
     prepared: Option<Box<Prepared>>,
 }
@@ -115,15 +117,19 @@ pub(super) fn bear(
         return Err(plan);
     }
     let mut state = state();
-    if matches!(*state, State::Unmade) {
-        *state = Nursery::make().map_or(State::Impossible, State::Made);
-    }
+    state.be_made();
     let State::Made(nursery) = &mut *state else { return Err(plan) };
     let born = nursery.bear(plan, cgroup, ends);
     if born.as_ref().is_err_and(|(_, error)| is_lasting(error)) {
         *state = State::Impossible;
     }
     born.map_err(|(plan, _)| plan)
+}
+
+/// Takes what births need, as the first birth would: its numbers should be low, since a child copies all that are lower. To be
+/// called before many descriptors come from elsewhere.
+pub fn prepare() {
+    state().be_made();
 }
 
 /// Takes back what children need no more of ours; whether some still do.
@@ -150,7 +156,7 @@ fn is_free_in_time(word: &AtomicU32) -> bool {
         if seen == FREE || left.is_zero() {
             return seen == FREE;
         }
-        let left = futex::Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+        let Ok(left) = futex::Timespec::try_from(left) else { return false };
         // Not a private one, since it is the kernel that wakes us.
         let _ = futex::wait(word, futex::Flags::empty(), seen, Some(&left));
     }
@@ -159,6 +165,14 @@ fn is_free_in_time(word: &AtomicU32) -> bool {
 /// An old kernel, or somebody who forbids such calls.
 fn is_lasting(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EINVAL | libc::EPERM))
+}
+
+impl State {
+    fn be_made(&mut self) {
+        if matches!(self, Self::Unmade) && cfg!(target_arch = "x86_64") {
+            *self = Nursery::make().map_or(Self::Impossible, Self::Made);
+        }
+    }
 }
 
 impl Nursery {
@@ -183,7 +197,15 @@ impl Nursery {
         let place = |((top, ends, theirs), ours): ((_, _, OwnedFd), OwnedFd)| {
             // No child has it: else a child would hold its own gate open.
             let ours = Arc::new(duplicate_from(ours.as_raw_fd(), first)?);
-            Ok(Place { top, ends, lent: false, gate: Pipe { theirs, ours }, birth: 0, prepared: None })
+            Ok(Place {
+                top,
+                ends,
+                lent: false,
+                gate: Pipe { theirs, ours },
+                birth: 0,
+                is_stuck: false,
+                prepared: None,
+            })
         };
         let places = places.into_iter().zip(gates).map(place).collect::<io::Result<_>>()?;
         Ok(Self { places, stopgap, first, ignored: ignored(), births: 0 })
@@ -201,17 +223,20 @@ impl Nursery {
         }
     }
 
-    /// A place with nobody there; waits a little for one if there is none.
-    fn free_place(&self) -> Option<usize> {
-        let places = || self.places.iter().zip(&WORDS);
-        let is_free = |(place, word): (&Place, &AtomicU32)| {
-            word.load(Ordering::Acquire) == FREE && place.is_gate_settled()
-        };
-        places().position(is_free).or_else(|| {
-            let let_through = places().enumerate().filter(|(_, (place, _))| place.is_gate_settled());
-            let (oldest, (_, word)) = let_through.min_by_key(|(_, (place, _))| place.birth)?;
-            is_free_in_time(word).then_some(oldest)
+    /// A place with nobody there; waits a little for one if there is none, but for nobody twice.
+    fn free_place(&mut self) -> Option<usize> {
+        self.look_for_place().or_else(|| {
+            let places = self.places.iter_mut().zip(&WORDS);
+            let awaited = places.filter(|(place, _)| place.is_gate_settled() && !place.is_stuck);
+            let (oldest, word) = awaited.min_by_key(|(place, _)| place.birth)?;
+            oldest.is_stuck = !is_free_in_time(word);
+            self.look_for_place()
         })
+    }
+
+    fn look_for_place(&self) -> Option<usize> {
+        let mut places = self.places.iter().zip(&WORDS);
+        places.position(|(place, word)| word.load(Ordering::Acquire) == FREE && place.is_gate_settled())
     }
 
     fn bear(
@@ -227,7 +252,7 @@ impl Nursery {
             return Err((plan, error));
         }
         self.births += 1;
-        place.birth = self.births;
+        (place.birth, place.is_stuck) = (self.births, false);
         let [stdin, stdout, stderr, report] = place.ends.each_ref().map(AsRawFd::as_raw_fd);
         let numbers = [stdin, stdout, stderr, place.gate.theirs.as_raw_fd(), report];
         let ends = Ends { numbers, piped: ends.piped };
