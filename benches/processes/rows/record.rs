@@ -15,18 +15,26 @@ pub fn table(bench: &Bench) -> String {
         "\n| the cost of the record, median | without | with | with ÷ without |\n|---|---:|---:|---:|\n"
             .to_owned();
     let rounds = bench.options.rounds.unwrap_or(ROUNDS);
-    let mut compare = |figure: &str, unit: &str, measure: &dyn Fn(bool) -> f64| {
+    let mut compare = |rows: &[(&str, &str)], measure: &dyn Fn(bool) -> Vec<f64>| {
         let pairs: Vec<_> = (0..rounds).map(|_| (measure(false), measure(true))).collect();
-        let ratio = median(pairs.iter().map(|(without, with)| with / without).collect()).unwrap();
-        let (without, with) = pairs.into_iter().unzip();
-        let [without, with] = [without, with].map(|figures| short(median(figures).unwrap()));
-        writeln!(table, "| {figure} | {without} {unit} | {with} {unit} | {} |", short(ratio)).unwrap();
+        for (row, (figure, unit)) in rows.iter().enumerate() {
+            let of_row = pairs.iter().map(|(without, with)| (without[row], with[row]));
+            let ratio = median(of_row.clone().map(|(without, with)| with / without).collect()).unwrap();
+            let (without, with) = of_row.unzip();
+            let [without, with] = [without, with].map(|figures| short(median(figures).unwrap()));
+            writeln!(table, "| {figure} | {without} {unit} | {with} {unit} | {} |", short(ratio)).unwrap();
+        }
     };
-    let death = "death (SIGKILL) → successor's first instruction";
-    compare(death, "ms", &|kept| median(death::measure(bench, Subject::Ours, kept)).unwrap());
-    compare("50 programs that end at once: respawns", "/s", &|kept| {
-        storm::measure(bench, Subject::Ours, 50, kept).0
+    compare(&[("death (SIGKILL) → successor's first instruction", "ms")], &|kept| {
+        vec![median(death::measure(bench, Subject::Ours, kept)).unwrap()]
     });
-    compare(start::FIGURE, "ms", &|kept| start::measure(bench, Subject::Ours, kept).0);
+    compare(&[(start::FIGURE, "ms"), ("stop of 1,000", "ms")], &|kept| {
+        let (start, stop) = start::measure(bench, Subject::Ours, kept);
+        vec![start, stop]
+    });
+    compare(&[("200 programs that exit at once: respawns", "/s"), ("own CPU per respawn", "µs")], &|kept| {
+        let (rate, cpu, _) = storm::measure(bench, Subject::Ours, 200, kept);
+        vec![rate, cpu]
+    });
     table
 }
