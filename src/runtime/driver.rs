@@ -137,7 +137,7 @@ pub async fn run(
     let mut alarm = Alarm::new();
     loop {
         driver.settle(poll.get_ref());
-        driver.children.tidy(false);
+        driver.tidy(false);
         driver.show();
         if let Some(mood) = driver.engine.finished() {
             if !driver.children.stop_plane() {
@@ -322,15 +322,29 @@ impl Driver {
     /// When the engine or a drain is due.
     fn wake(&self) -> Option<Instant> {
         let now = clock::now().mono;
-        let untidy = self.children.is_untidy().then(|| now + TIDY);
+        let untidy = self.children.is_untidy() || self.needs_bag() && self.children.is_bag_untidy();
+        let untidy = untidy.then(|| now + TIDY);
         let deadlines = self.engine.deadline().into_iter().chain(self.children.deadline()).chain(untidy);
         let deadline = deadlines.min().map(|deadline| Instant::now() + deadline.since(now));
         deadline.into_iter().chain(self.afterwards.wake()).min()
     }
 
+    /// Lets go of what nobody needs any more.
+    fn tidy(&mut self, at_leisure: bool) {
+        self.children.tidy(at_leisure);
+        if self.needs_bag() {
+            self.children.tidy_bag(at_leisure);
+        }
+    }
+
+    /// Where all programs end, nobody looks into the bag: it goes as a whole when they have.
+    fn needs_bag(&self) -> bool {
+        self.engine.mood() == SupervisorState::Running
+    }
+
     /// Something is due.
     fn in_time(&mut self) {
-        self.children.tidy(true);
+        self.tidy(true);
         self.inbox.push_back(Input::DeadlineReached);
     }
 

@@ -131,13 +131,17 @@ impl Children {
         self.changed.insert(id);
     }
 
-    /// Lets a little of what nobody wants any more go from the bag.
+    /// Closes what nobody needs any more.
     pub(in crate::runtime) fn tidy(&mut self, at_leisure: bool) {
         spawn::tidy();
         self.close_spent();
         if at_leisure || self.to_report.len() > MANY {
             self.close_reports();
         }
+    }
+
+    /// Lets a little of what nobody wants any more go from the bag.
+    pub(in crate::runtime) fn tidy_bag(&mut self, at_leisure: bool) {
         if let Some(bag) = &mut self.bag {
             bag.tidy(if at_leisure { AT_LEISURE } else { IN_PASSING });
         }
@@ -181,9 +185,14 @@ impl Children {
         }
     }
 
-    /// Something in the bag is wanted no more.
+    /// There is something to close.
     pub(in crate::runtime) fn is_untidy(&self) -> bool {
-        spawn::tidy() || !self.to_report.is_empty() || self.bag.as_ref().is_some_and(Bag::is_untidy)
+        spawn::tidy() || !self.to_report.is_empty()
+    }
+
+    /// Something in the bag is wanted no more.
+    pub(in crate::runtime) fn is_bag_untidy(&self) -> bool {
+        self.bag.as_ref().is_some_and(Bag::is_untidy)
     }
 
     /// What has changed since this was last asked.
