@@ -113,7 +113,7 @@ pub(super) fn bear(
     cgroup: Option<c_int>,
     ends: &TheirEnds,
 ) -> Result<Born, Box<SpawnPlan>> {
-    if plan.apart || !cfg!(target_arch = "x86_64") {
+    if plan.apart {
         return Err(plan);
     }
     let mut state = state();
