@@ -65,7 +65,9 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many() {
         let (commands, queue) = queue();
-        assert!((0..LIMIT).all(|_| commands.give(Command::Reopen)));
+        assert!((0..FEW).all(|_| commands.is_short() && commands.give(Command::Reopen)));
+        assert!(!commands.is_short());
+        assert!((FEW..LIMIT).all(|_| commands.give(Command::Reopen)));
         assert!(!commands.give(Command::Reopen));
         assert!(queue.take().is_ok());
         assert!(commands.give(Command::Reopen) && !commands.give(Command::Reopen));
