@@ -75,13 +75,16 @@ impl Prepared {
     }
 }
 
-/// Has every signal blocked meanwhile, so that none of our handlers runs in a child that is born.
-pub(super) fn with_signals_blocked<T>(bear: impl FnOnce() -> T) -> T {
+/// Has every signal but those blocked meanwhile, so that none of our handlers runs in a child that is born.
+pub(super) fn with_signals_blocked<T>(but: &[c_int], bear: impl FnOnce() -> T) -> T {
     // SAFETY: an all-zero sigset_t is a valid one; both are filled in by the calls below.
     let (mut all, mut before): (libc::sigset_t, libc::sigset_t) = unsafe { std::mem::zeroed() };
     // SAFETY: both sets are valid and writable.
     unsafe {
         libc::sigfillset(&raw mut all);
+        for signal in but {
+            libc::sigdelset(&raw mut all, *signal);
+        }
         libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
     }
     let born = bear();
@@ -92,7 +95,7 @@ pub(super) fn with_signals_blocked<T>(bear: impl FnOnce() -> T) -> T {
 
 /// Forks: the child has a copy of our memory. Says whether it was born into the cgroup of its plan.
 pub(super) fn fork(prepared: &Prepared, cgroup: Option<c_int>) -> io::Result<(i32, bool)> {
-    let (pid, error, in_cgroup) = with_signals_blocked(|| {
+    let (pid, error, in_cgroup) = with_signals_blocked(&[], || {
         let born = cgroup.map(fork_into);
         let in_cgroup = born.is_some_and(|pid| pid >= 0);
         // A kernel before 5.7, or a cgroup that takes nobody: it may be moved there later.
@@ -141,8 +144,8 @@ pub(super) fn end(pid: i32) {
     reap(pid);
 }
 
-/// The child. Every signal is blocked, until there is nothing of the parent's any more that a handler, or whoever dumps core,
-/// could meet.
+/// The child. Every signal that could matter is blocked, until there is nothing of the parent's any more that a handler, or
+/// whoever dumps core, could meet.
 pub(super) fn run(prepared: &Prepared) -> ! {
     calls::lead_a_group();
     leave_table(prepared);

@@ -7,8 +7,9 @@
 //!   our memory, by exec or by its end (`CLONE_CHILD_CLEARTID`).
 //! * It writes to that stack and to one word. It makes its system calls without libc, whose errno, locks and lists of threads
 //!   are ours ([`super::calls`]); it neither allocates nor panics.
-//! * None of our handlers runs in it (`CLONE_CLEAR_SIGHAND`), and every signal is blocked until exec, as in posix_spawn(3).
-//!   Before Linux 5.16 whoever dumps core ends those who share his memory: that could happen between the last two calls.
+//! * None of our handlers runs in it (`CLONE_CLEAR_SIGHAND`), and every signal is blocked until exec, as in posix_spawn(3), but
+//!   for one that does nothing then (`UNHEEDED`). Before Linux 5.16 whoever dumps core ends those who share his memory: that
+//!   could happen between the last two calls.
 //! * It opens and closes nothing before its table is its own, which it says in its word. Its ends wait for it at low numbers,
 //!   so that it copies those alone; only then these are given back.
 //! * When we die, it goes on with the memory until the end of its gate ends it. When we exec, it keeps the memory.
@@ -45,6 +46,10 @@ const PLACES: usize = 16;
 const STACK: usize = 64 << 10;
 /// How long a birth waits for a place. A child that was let through needs it for as long as exec takes, and a fork costs more.
 const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Signals that are not blocked at a birth: a child has no handler, and without one they do nothing. While this thread blocks
+/// SIGCHLD, the kernel wakes another thread of ours at each end of a child, only to drop it.
+pub(super) const UNHEEDED: [c_int; 1] = [libc::SIGCHLD];
 
 /// What a word says of its place: the kernel has stored that nobody is there.
 const FREE: u32 = 0;
@@ -259,7 +264,7 @@ impl Nursery {
         let shared = Shared { first: self.first, word };
         let prepared = Box::new(Prepared::new(plan, ends, Some(shared), Arc::clone(&self.ignored)));
         word.store(BORN, Ordering::Release);
-        let born = child::with_signals_blocked(|| {
+        let born = child::with_signals_blocked(&UNHEEDED, || {
             let there = cgroup.map(|cgroup| clone(&prepared, place.top, word, Some(cgroup)));
             match there {
                 Some(Ok(born)) => Ok((born, true)),

@@ -192,3 +192,21 @@ fn more_may_wait_at_their_gates_than_there_are_places_and_each_place_is_free_aga
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn nobody_else_hears_of_an_end_while_a_child_is_born() {
+    use nix::sys::signal::{SigSet, Signal as Number};
+
+    let before = SigSet::thread_get_mask().unwrap();
+    let during = |but: &[i32]| child::with_signals_blocked(but, || SigSet::thread_get_mask().unwrap());
+    assert!(during(&[]).contains(Number::SIGCHLD));
+    let open = during(&nursery::UNHEEDED);
+    // Nothing happens to whoever gets that one and has no handler; what ends a process waits.
+    assert!(!open.contains(Number::SIGCHLD));
+    assert!(
+        [Number::SIGTERM, Number::SIGHUP, Number::SIGUSR1, Number::SIGPIPE]
+            .iter()
+            .all(|it| open.contains(*it))
+    );
+    assert_eq!(SigSet::thread_get_mask().unwrap(), before);
+}
