@@ -157,7 +157,7 @@ fn without_a_store_programs_start_anew_and_never_twice() {
 
 /// How a record may be spoilt while nobody holds it but systemd, and what is said of it.
 const SPOILT: [(&str, &str); 5] = [
-    ("f.truncate(0)", "it is empty"),
+    ("f.write(bytes(40))", "it is of form 0, and this supervisord knows form 2"),
     ("f.write(bytes([99, 0, 0, 0]))", "it is of form 99, and this supervisord knows form 2"),
     ("f.seek(4); f.write(b'x')", "it is of another start of the machine"),
     ("f.seek(64); f.write(bytes(128))", "no state was written down yet"),

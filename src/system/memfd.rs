@@ -5,19 +5,22 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use rustix::fs::fstat;
+use rustix::fs::{SealFlags, fcntl_add_seals, fstat};
 
 /// A file in memory, read and written at places.
 #[derive(Debug)]
 pub struct MemFd(OwnedFd);
 
 impl MemFd {
-    /// An empty one.
+    /// One with so many bytes, all of them zero, that are there to be touched, and that nobody can take away.
     ///
     /// # Errors
-    /// `ENOMEM`, `EMFILE`.
-    pub fn create(name: &std::ffi::CStr) -> io::Result<Self> {
-        Ok(Self(memfd_create(name, MFdFlags::MFD_CLOEXEC)?))
+    /// `ENOMEM`, `ENOSPC`, `EMFILE`.
+    pub fn create(name: &std::ffi::CStr, bytes: u64) -> io::Result<Self> {
+        let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+        fallocate(&fd, FallocateFlags::empty(), 0, i64::try_from(bytes).unwrap_or(i64::MAX))?;
+        fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::SEAL)?;
+        Ok(Self(fd))
     }
 
     /// One that somebody has kept.
@@ -95,7 +98,8 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_until_it_is_given_back() {
-        let memory = MemFd::create(c"test").unwrap();
+        let memory = MemFd::create(c"test", 100).unwrap();
+        assert_eq!(memory.read_at(0, 200).unwrap(), [0; 100]);
         memory.write_at(b"hello", 10_000).unwrap();
         assert_eq!(memory.length().unwrap(), 10_005);
         assert_eq!(memory.read_at(10_000, 100).unwrap(), b"hello");
@@ -103,5 +107,6 @@ mod tests {
         assert!(memory.read_at(20_000, 1).unwrap().is_empty());
         memory.punch(8192, 12_288);
         assert_eq!(memory.read_at(10_000, 5).unwrap(), [0; 5]);
+        assert!(nix::unistd::ftruncate(&memory, 0).is_err(), "it does not shrink");
     }
 }

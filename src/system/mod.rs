@@ -20,6 +20,7 @@ pub mod inotify;
 pub mod interrupt;
 pub mod listen;
 pub mod machine;
+pub mod mapping;
 pub mod mask;
 pub mod memfd;
 pub mod memory;

@@ -1,18 +1,17 @@
-//! Memory that outlives a process: a file without a name, mapped, which somebody keeps for whoever comes next.
-//!
-//! What is stored here is there for the next one in the order in which it was stored, whatever ends this process: a death comes
-//! between two instructions, and the memory is the kernel's. (Losing the machine loses it.)
+//! Memory that outlives a process: a file without a name, mapped, which somebody keeps for whoever comes next. What is stored
+//! here is there for the next one in the order in which it was stored (`system::mapping`).
 #![allow(unsafe_code)]
 
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use rustix::fs::{FallocateFlags, SealFlags, fallocate, fcntl_add_seals, fcntl_get_seals};
+
+use super::mapping::Mapping;
 
 /// The words at its beginning; what follows them are bytes.
 pub const WORDS: usize = 1024;
@@ -26,12 +25,8 @@ const SIZE_STAYS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 #[derive(Debug)]
 pub struct Shared {
     fd: OwnedFd,
-    start: NonNull<u8>,
-    size: usize,
+    mapping: Mapping,
 }
-
-// SAFETY: the mapping belongs to this value alone, and to no thread.
-unsafe impl Send for Shared {}
 
 impl Shared {
     /// New memory, all of it zero, with so many bytes behind its words.
@@ -61,15 +56,8 @@ impl Shared {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no memory of that size"));
         }
         let fd = OwnedFd::from(file);
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping, where the kernel chooses, of a descriptor that is open.
-        let start =
-            unsafe { libc::mmap(std::ptr::null_mut(), size, access, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { fd, start, size })
+        let mapping = Mapping::of(&fd, size)?;
+        Ok(Self { fd, mapping })
     }
 
     /// Its word of that number.
@@ -79,9 +67,7 @@ impl Shared {
     #[must_use]
     pub fn word(&self, number: usize) -> &AtomicU64 {
         assert!(number < WORDS, "no word {number}");
-        // SAFETY: within the mapping, which lives as long as `self`, is aligned (a page is) and keeps its size (sealed);
-        // words are never lent as anything but atomics.
-        unsafe { self.start.cast::<AtomicU64>().add(number).as_ref() }
+        self.mapping.word(number)
     }
 
     /// Some of its bytes.
@@ -91,9 +77,9 @@ impl Shared {
     #[must_use]
     pub fn bytes(&self, at: usize, length: usize) -> &[u8] {
         self.within(at, length);
-        // SAFETY: within the mapping and behind the words; bytes change only through `&mut self`, and no other process looks
+        // SAFETY: within the mapping, whose size stays (sealed), and behind the words; bytes change only through `&mut self`, and no other process looks
         // at the file while one has this.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(BYTES + at), length) }
+        unsafe { std::slice::from_raw_parts(self.mapping.start.as_ptr().add(BYTES + at), length) }
     }
 
     /// Puts some bytes there.
@@ -103,8 +89,9 @@ impl Shared {
     pub fn put(&mut self, at: usize, bytes: &[u8]) {
         self.within(at, bytes.len());
         // SAFETY: as in `bytes`, and borrowed mutably.
-        let place =
-            unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr().add(BYTES + at), bytes.len()) };
+        let place = unsafe {
+            std::slice::from_raw_parts_mut(self.mapping.start.as_ptr().add(BYTES + at), bytes.len())
+        };
         place.copy_from_slice(bytes);
     }
 
@@ -133,20 +120,13 @@ impl Shared {
 
     fn within(&self, at: usize, length: usize) {
         let end = at.checked_add(length).and_then(|end| end.checked_add(BYTES));
-        assert!(end.is_some_and(|end| end <= self.size), "{length} bytes at {at} are not there");
+        assert!(end.is_some_and(|end| end <= self.mapping.size), "{length} bytes at {at} are not there");
     }
 }
 
 impl AsFd for Shared {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        // SAFETY: the mapping was made by `open` for this value, and nothing borrows from it any more.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.size) };
     }
 }
 

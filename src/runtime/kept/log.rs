@@ -13,10 +13,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
 
 use super::frame::{self, Replay};
 use crate::api::Mono;
 use crate::engine::{Change, Effect};
+use crate::system::mapping::Mapping;
 use crate::system::memfd::MemFd;
 use crate::system::reexec::boot_id;
 
@@ -25,10 +27,14 @@ use crate::system::reexec::boot_id;
 pub const FORM: u32 = 2;
 
 const BEGINNINGS: [u64; 2] = [64, 128];
-const DONE: u64 = 192;
 const LIVES: u64 = 256;
-const BUSY: u64 = 320;
+/// Marks, which are made often: the words at 192, 200 and 320.
+const DONE_TURN: usize = 24;
+const DONE: usize = 25;
+const BUSY: usize = 40;
 const TURNS: u64 = 4096;
+/// The marks are in so many bytes.
+const MARKS: usize = 4096;
 /// Bytes that turns may take before everything is written once more; more, if everything takes more.
 const SLACK: u64 = 1 << 20;
 /// No record of ours is larger.
@@ -38,6 +44,8 @@ const LIMIT: usize = 1 << 30;
 #[derive(Debug)]
 pub struct Log {
     memory: MemFd,
+    /// Where marks are made without asking the kernel; `None`: a supervisord that did not seal it has made this record.
+    marks: Option<Mapping>,
     generation: u64,
     begin: u64,
     end: u64,
@@ -68,6 +76,10 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
+fn place(mark: usize) -> u64 {
+    (mark * size_of::<u64>()) as u64
+}
+
 fn numbers<const N: usize>(memory: &MemFd, at: u64) -> io::Result<[u64; N]> {
     let bytes = memory.read_at(at, N * size_of::<u64>())?;
     Ok(std::array::from_fn(|index| u64_at(&bytes, index * size_of::<u64>())))
@@ -86,12 +98,14 @@ impl Log {
     /// # Errors
     /// `EMFILE`, `ENOMEM`.
     pub fn create() -> io::Result<Self> {
-        let memory = MemFd::create(c"supervisord-record")?;
+        let memory = MemFd::create(c"supervisord-record", TURNS)?;
+        let marks = Mapping::of(&memory, MARKS).ok();
         let mut head = FORM.to_le_bytes().to_vec();
         head.extend(boot_id().into_bytes());
         memory.write_at(&head, 0)?;
         Ok(Self {
             memory,
+            marks,
             generation: 0,
             begin: TURNS,
             end: TURNS,
@@ -130,13 +144,15 @@ impl Log {
         let (generation, begin) = found.max().ok_or("no state was written down yet")?;
         let bytes = memory.read_at(begin, LIMIT).map_err(problem)?;
         let Replay { pieces, deeds, turn, length } = frame::replay(&bytes);
-        let [done_turn, done] = numbers(&memory, DONE).map_err(problem)?;
+        let [done_turn, done] = numbers(&memory, place(DONE_TURN)).map_err(problem)?;
         let done = if done_turn == turn { done } else { 0 };
         let undone = deeds.into_iter().skip(usize::try_from(done).unwrap_or(usize::MAX)).collect();
         let lives = numbers(&memory, LIVES).map_err(problem)?.map(Mono);
-        let [busy] = numbers(&memory, BUSY).map_err(problem)?;
+        let [busy] = numbers(&memory, place(BUSY)).map_err(problem)?;
         let end = begin + length as u64;
-        let log = Self { memory, generation, begin, end, turn, whole: begin, done, last: BTreeMap::new() };
+        let marks = Mapping::of(&memory, MARKS).ok();
+        let log =
+            Self { memory, marks, generation, begin, end, turn, whole: begin, done, last: BTreeMap::new() };
         Ok(Found { log, pieces, undone, lives, busy: Some(busy).filter(|id| *id != 0) })
     }
 
@@ -209,10 +225,34 @@ impl Log {
 
     /// One more of the deeds that were written down last is done.
     pub fn deed_is_done(&mut self) {
+        for (mark, number) in self.steps() {
+            self.mark(mark, number);
+        }
         self.done += 1;
-        let bytes = [self.turn.to_le_bytes(), self.done.to_le_bytes()].concat();
-        // Whoever comes after us does it once more.
-        let _ = self.memory.write_at(&bytes, DONE);
+    }
+
+    /// The marks for one more deed, in their order. The number of a turn and how many of its deeds are done are two words, and
+    /// we may die between any two marks. How many counts only where the turn is the last that was written down, and what is
+    /// there is of that turn or of one before. So for the first deed it is none, then the turn is named, then it is one:
+    /// until then nothing is done, and whoever comes after us does that one deed once more.
+    fn steps(&self) -> impl Iterator<Item = (usize, u64)> + use<> {
+        let first = [(DONE, 0), (DONE_TURN, self.turn)];
+        let known = if self.done == 0 { 0 } else { first.len() };
+        first.into_iter().skip(known).chain([(DONE, self.done + 1)])
+    }
+
+    /// Makes so many of them, and no more, as whoever dies doing that.
+    #[cfg(test)]
+    pub(super) fn die_marking(&self, steps: usize) {
+        self.steps().take(steps).for_each(|(mark, number)| self.mark(mark, number));
+    }
+
+    fn mark(&self, mark: usize, number: u64) {
+        match &self.marks {
+            Some(marks) => marks.word(mark).store(number.to_le(), Ordering::SeqCst),
+            // Without it somebody does a deed once more, or nobody is to blame.
+            None => self.memory.write_at(&number.to_le_bytes(), place(mark)).unwrap_or_default(),
+        }
     }
 
     /// A life goes on with this record.
@@ -225,8 +265,7 @@ impl Log {
 
     /// If we die now, it may be because of that one; `None`: of nobody in particular.
     pub fn busy_with(&self, id: Option<u64>) {
-        // Then nobody is to blame.
-        let _ = self.memory.write_at(&id.unwrap_or(0).to_le_bytes(), BUSY);
+        self.mark(BUSY, id.unwrap_or(0));
     }
 }
 

@@ -8,7 +8,8 @@ use super::log::Log;
 use crate::api::{EventKind, Mono, Now, WallSecs};
 use crate::config::spec::{GroupKind, PoolSpec, ProcessSpec};
 use crate::engine::tests::{group, program};
-use crate::engine::{Change, Effect, Engine, Input};
+use crate::engine::{Change, Effect, Engine, Input, ProcessId};
+use crate::system::reexec::{in_memory, read_whole};
 
 /// What supervisord 5.0.0 wrote: form 1, as every later one must read it.
 const FORM_1: &[u8] = include_bytes!("../../../tests/snapshots/turns-1.bin");
@@ -127,6 +128,35 @@ fn three_lives_in_a_minute_blame_whom_the_last_was_busy_with() {
     assert_eq!(found.busy, None);
     let long_ago = Mono(crate::system::clock::now().mono.0.saturating_sub(61_000_000_000).max(1));
     assert!(!super::too_often([long_ago, lives[1], lives[2]]));
+}
+
+#[test]
+fn whoever_dies_marking_what_is_done_has_done_neither_more_nor_less() {
+    let deeds = [1, 2, 3].map(|id| Effect::Forget { id: ProcessId(id) });
+    let deeds: Vec<&Effect> = deeds.iter().collect();
+    let undone = |log: &Log| Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap().undone.len();
+    let mut sealed = Log::create().unwrap();
+    sealed.rewrite(Engine::new(Vec::new()).take_everything(), &[]).unwrap();
+    // As a supervisord has made it that did not seal it.
+    let before = in_memory(&read_whole(&sealed).unwrap()).unwrap();
+    for mut log in [sealed, Log::open(before).unwrap().log] {
+        for (marked, left) in [(0, [3, 3, 3, 2]), (1, [2, 1, 1, 1]), (2, [1, 0, 0, 0])] {
+            for (steps, left) in left.into_iter().enumerate() {
+                // All deeds of the turn before are done; that there were more of them must not matter.
+                log.append(Vec::new(), &[deeds[0]; 5]).unwrap();
+                (0..5).for_each(|_| log.deed_is_done());
+                assert_eq!(undone(&log), 0);
+                log.append(Vec::new(), &deeds).unwrap();
+                (0..marked).for_each(|_| log.deed_is_done());
+                log.die_marking(steps);
+                assert_eq!(undone(&log), left, "{marked} deeds and {steps} steps");
+                // Whoever goes on counts on.
+                log = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap().log;
+                (0..left).for_each(|_| log.deed_is_done());
+                assert_eq!(undone(&log), 0);
+            }
+        }
+    }
 }
 
 #[test]

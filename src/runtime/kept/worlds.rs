@@ -178,8 +178,7 @@ impl Daemon {
         world.step()?;
         for deed in found.undone {
             daemon.perform(world, deed)?;
-            daemon.log.deed_is_done();
-            world.step()?;
+            daemon.deed_is_done(world)?;
         }
         Ok(daemon)
     }
@@ -255,13 +254,21 @@ impl Daemon {
                 self.perform(world, effect)?;
                 world.step()?;
                 if bequeathed {
-                    self.log.deed_is_done();
-                    world.step()?;
+                    self.deed_is_done(world)?;
                 }
             }
         }
         self.check(world);
         Ok(())
+    }
+
+    fn deed_is_done(&mut self, world: &mut World) -> Result<(), Crash> {
+        if world.fuse <= 1 && world.dice.flip() {
+            self.log.die_marking(usize::try_from(world.dice.roll(3)).unwrap());
+            return Err(Crash);
+        }
+        self.log.deed_is_done();
+        world.step()
     }
 
     fn acknowledge(&self, world: &mut World, id: ProcessId, bytes: &[u8]) {
