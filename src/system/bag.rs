@@ -54,6 +54,8 @@ pub struct Bag {
     queue: VecDeque<u64>,
     gone: HashSet<u64>,
     last: u64,
+    /// At least so many bytes still go in: the kernel is asked when that is not enough.
+    free: usize,
 }
 
 impl Bag {
@@ -68,7 +70,7 @@ impl Bag {
             // Whoever is not root gets what everybody gets.
             let _ = setsockopt(&into, sockopt::SndBuf, &ROOM);
         }
-        Ok(Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0 })
+        Ok(Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0, free: 0 })
     }
 
     /// A bag that somebody has kept, and what is in it. It is all still in there. Whoever looks has all of it open at once: a
@@ -77,7 +79,7 @@ impl Bag {
     /// # Errors
     /// Those of sendmsg(2) and recvmsg(2): `ENOTSOCK` when it is no bag.
     pub fn open(into: OwnedFd, out: OwnedFd) -> io::Result<(Self, Vec<Item>)> {
-        let mut bag = Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0 };
+        let mut bag = Self { into, out, queue: VecDeque::new(), gone: HashSet::new(), last: 0, free: 0 };
         let mut items: BTreeMap<u64, Item> = BTreeMap::new();
         let mut own = [0; 16];
         rlimit::raise_files();
@@ -117,11 +119,16 @@ impl Bag {
         if label.len() > LABEL || fds.len() > ITEM {
             return Err(io::Error::from_raw_os_error(libc::EMSGSIZE));
         }
-        if self.room()? < RESERVE {
-            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        if self.free < RESERVE {
+            self.free = self.room()?;
+            if self.free < RESERVE {
+                return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+            }
         }
         let number = self.last + 1;
         self.send(number, label, fds)?;
+        // Nothing else takes room for long: what is put in again is taken away as well.
+        self.free = self.free.saturating_sub(at_most(label));
         self.last = number;
         self.queue.push_back(number);
         Ok(number)
@@ -243,6 +250,12 @@ impl Bag {
             fds: rights.flatten().collect(),
         }))
     }
+}
+
+/// An item with that label takes no more room: its bytes and what the kernel has beside them, in a piece of memory that is
+/// twice as large at worst, and the head of a message.
+fn at_most(label: &[u8]) -> usize {
+    (NUMBER + label.len() + 512).next_power_of_two() + 512
 }
 
 fn borrowed(fds: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
@@ -403,6 +416,22 @@ mod tests {
         let (_, items) = Bag::open(into, out).unwrap();
         assert_eq!(items.iter().map(|item| item.number).collect::<Vec<_>>(), (1..last).collect::<Vec<_>>());
         assert!(items.iter().all(|item| item.fds.len() == 1));
+    }
+
+    #[test]
+    fn no_item_takes_more_room_than_it_is_thought_to() {
+        let mut bag = Bag::new().unwrap();
+        let fd = file("x");
+        // Around every size of memory that the kernel has.
+        let around = (5..=14)
+            .flat_map(|power| (1..=40).map(move |less| ((1 << power) + 8_usize).saturating_sub(8 * less)));
+        for length in (0..200).chain(around).chain([LABEL]) {
+            let room = bag.room().unwrap();
+            bag.put(&vec![b'x'; length], &[fd.as_fd(); ITEM]).unwrap();
+            let taken = room - bag.room().unwrap();
+            assert!(taken <= at_most(&vec![0; length]), "{length} bytes take {taken}");
+            assert!(bag.free <= bag.room().unwrap());
+        }
     }
 
     #[test]
