@@ -2,6 +2,7 @@
 //! What only clients wait for is in none: no client outlives a crash.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::LoadReason;
 use super::ledger::{Errand, Ledger, Purpose, Waiter};
+use super::process::WithoutSpec;
 use super::register::Register;
 use super::shutdown::LastWords;
 use super::tracked::{Mark, Tracked};
@@ -25,12 +27,38 @@ const PROCESS: &str = "process/";
 const SPEC: &str = "spec/";
 const ERRAND: &str = "errand/";
 
-/// A piece by its name, as JSON; `None`: it is no more.
-pub type Change = (String, Option<Vec<u8>>);
+/// Where pieces of a state are written down, by their names, as JSON.
+pub trait Pieces {
+    /// A piece that is new, or another than before.
+    fn set(&mut self, name: impl Display, piece: &impl Serialize);
+
+    /// A piece that is no more.
+    fn gone(&mut self, name: impl Display);
+
+    /// One or the other.
+    fn put(&mut self, name: impl Display, piece: Option<&impl Serialize>) {
+        match piece {
+            Some(piece) => self.set(name, piece),
+            None => self.gone(name),
+        }
+    }
+}
+
+/// What they come to.
+impl Pieces for BTreeMap<String, Vec<u8>> {
+    fn set(&mut self, name: impl Display, piece: &impl Serialize) {
+        // Plain data; a path that is no text cannot come from a configuration.
+        self.insert(name.to_string(), serde_json::to_vec(piece).unwrap_or_default());
+    }
+
+    fn gone(&mut self, name: impl Display) {
+        self.remove(&name.to_string());
+    }
+}
 
 /// What is small, and changes often.
-#[derive(Debug, Serialize, Deserialize)]
-struct Rest {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Rest {
     mood: SupervisorState,
     last_errand: u64,
     next_process: u64,
@@ -42,16 +70,6 @@ struct Rest {
     finished: bool,
 }
 
-fn written(piece: &(impl Serialize + ?Sized)) -> Option<Vec<u8>> {
-    // Plain data; a path that is no text cannot come from a configuration.
-    serde_json::to_vec(piece).ok()
-}
-
-fn without_spec(process: &Process) -> Option<Vec<u8>> {
-    let mut text = Vec::with_capacity(512);
-    process.write_without_spec(&mut serde_json::Serializer::new(&mut text)).ok().map(|()| text)
-}
-
 fn read<T: DeserializeOwned>(name: &str, text: &[u8]) -> Result<T, String> {
     serde_json::from_slice(text).map_err(|error| format!("{name}: {error}"))
 }
@@ -61,34 +79,36 @@ fn outlives_clients(purpose: &Purpose) -> bool {
 }
 
 impl Engine {
-    /// What may have changed since this was last asked; never less than that.
-    pub fn take_changes(&mut self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for id in self.processes.take_fresh() {
-            let spec = self.processes.get(&id).and_then(|process| written(&process.spec));
-            changes.push((format!("{SPEC}{}", id.0), spec));
+    /// Writes down what may have changed since this was last asked; never less than that.
+    pub fn write_changes(&mut self, into: &mut impl Pieces) {
+        let processes = &mut self.processes;
+        for id in processes.take_fresh() {
+            into.put(format_args!("{SPEC}{}", id.0), processes.get(&id).map(|process| &process.spec));
         }
-        for id in self.processes.take_touched() {
-            let piece = self.processes.get(&id).and_then(without_spec);
-            changes.push((format!("{PROCESS}{}", id.0), piece));
+        for id in processes.take_touched() {
+            let process = processes.get(&id).map(WithoutSpec);
+            into.put(format_args!("{PROCESS}{}", id.0), process.as_ref());
         }
-        self.ledger.errands.take_fresh();
-        for errand in self.ledger.errands.take_touched() {
-            let purpose = self.ledger.errands.get(&errand).filter(|purpose| outlives_clients(purpose));
-            changes.push((format!("{ERRAND}{}", errand.0), purpose.and_then(written)));
+        let errands = &mut self.ledger.errands;
+        errands.take_fresh();
+        for errand in errands.take_touched() {
+            let purpose = errands.get(&errand).filter(|purpose| outlives_clients(purpose));
+            into.put(format_args!("{ERRAND}{}", errand.0), purpose);
         }
         for name in self.groups.take_touched() {
             let group = self.groups.iter().find(|group| group.spec.name == name);
-            changes.push((format!("{GROUP}{name}"), group.and_then(written)));
+            into.put(format_args!("{GROUP}{name}"), group);
         }
         if self.groups.take_reordered() {
-            changes.push((ORDER.to_owned(), self.order()));
+            into.set(ORDER, &self.groups.iter().map(|group| &group.spec.name).collect::<Vec<_>>());
         }
         if std::mem::take(&mut self.reread).0 {
-            changes.push((CONFIGURED.to_owned(), written(&self.configured)));
+            into.set(CONFIGURED, &self.configured);
         }
-        changes.push((REST.to_owned(), self.rest()));
-        changes
+        let rest = self.rest();
+        if self.written_rest.0.replace(rest) != Some(rest) {
+            into.set(REST, &rest);
+        }
     }
 
     /// Nobody writes down what has changed so far.
@@ -102,13 +122,14 @@ impl Engine {
         self.reread = Mark(false);
     }
 
-    /// All pieces that there are.
-    pub fn take_everything(&mut self) -> Vec<Change> {
+    /// Writes down all pieces that there are.
+    pub fn write_everything(&mut self, into: &mut impl Pieces) {
         self.processes.touch_all();
         self.ledger.errands.touch_all();
         self.groups.touch_all();
         self.reread = Mark(true);
-        self.take_changes()
+        self.written_rest = Mark(None);
+        self.write_changes(into);
     }
 
     /// Equal specs, and the names in them, are in memory once: whoever was read has one for each time that it was written.
@@ -133,12 +154,8 @@ impl Engine {
         }
     }
 
-    fn order(&self) -> Option<Vec<u8>> {
-        written(&self.groups.iter().map(|group| &group.spec.name).collect::<Vec<_>>())
-    }
-
-    fn rest(&self) -> Option<Vec<u8>> {
-        written(&Rest {
+    fn rest(&self) -> Rest {
+        Rest {
             mood: self.mood,
             last_errand: self.ledger.last_errand(),
             next_process: self.next_process,
@@ -148,7 +165,7 @@ impl Engine {
             last_report: self.last_report,
             last_words: self.last_words,
             finished: self.finished,
-        })
+        }
     }
 
     /// The state that these pieces are of; pieces of others are left alone.
@@ -192,6 +209,7 @@ impl Engine {
             processes,
             configured,
             reread: Mark(false),
+            written_rest: Mark(None),
             ledger: Ledger::of(rest.last_errand, errands),
             next_process: rest.next_process,
             next_event: rest.next_event,

@@ -47,7 +47,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 pub use adopt::{Adopted, Found};
-pub use changes::Change;
+pub use changes::Pieces;
 pub use effect::{Effect, LoadReason};
 pub use group::Group;
 pub use input::{Evidence, Input};
@@ -76,7 +76,10 @@ pub struct Engine {
     configured: Vec<GroupSpec>,
     /// It was, since it was last written down.
     #[serde(skip)]
-    reread: Mark,
+    reread: Mark<bool>,
+    /// What is small, as it was last written down.
+    #[serde(skip)]
+    written_rest: Mark<Option<changes::Rest>>,
     ledger: Ledger,
     next_process: u64,
     /// Number of the next event that a pool accepts.
@@ -107,6 +110,7 @@ impl Engine {
             processes: Tracked::default(),
             configured,
             reread: Mark(true),
+            written_rest: Mark(None),
             ledger: Ledger::default(),
             next_process: 1,
             next_event: 0,

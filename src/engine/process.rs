@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::ledger::Waiter;
 use super::listener::Listener;
@@ -136,24 +136,34 @@ fn file_of(target: &LogTarget) -> Option<Arc<Path>> {
     }
 }
 
-/// A process without what it was made from. A test holds it to have whatever else there is.
+/// A process without what it was made from, and without what it has not, which is read as such. A test holds it to have
+/// whatever else there is.
 #[derive(Serialize)]
 #[serde(remote = "Process")]
-struct WithoutSpec {
+struct Fields {
     id: ProcessId,
     name: ProcessName,
     phase: Phase,
     tries: u32,
     restarts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     started: Option<(Mono, WallSecs)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     ended: Option<WallSecs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     exitstatus: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     spawnerr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     diagnosis: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     emptying: Option<Mono>,
     prepared: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stdout_logfile: Option<Arc<Path>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stderr_logfile: Option<Arc<Path>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     listener: Option<Box<Listener>>,
     launch_waiters: Vec<Waiter>,
     start_waiters: Vec<Waiter>,
@@ -161,15 +171,16 @@ struct WithoutSpec {
     start_after_stop: Vec<(Waiter, bool)>,
 }
 
-impl Process {
-    /// Writes it without what it was made from.
-    ///
-    /// # Errors
-    /// Those of the serializer.
-    pub(super) fn write_without_spec<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        WithoutSpec::serialize(self, serializer)
-    }
+/// The same, borrowed.
+pub(super) struct WithoutSpec<'a>(pub(super) &'a Process);
 
+impl Serialize for WithoutSpec<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Fields::serialize(self.0, serializer)
+    }
+}
+
+impl Process {
     pub(super) fn new(id: ProcessId, group: &Arc<str>, spec: Arc<ProcessSpec>) -> Self {
         Self {
             id,

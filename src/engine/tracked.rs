@@ -144,17 +144,17 @@ impl<K: Ord, V> FromIterator<(K, V)> for Tracked<K, V> {
     }
 }
 
-/// Whether something was changed since that was last written down. It is no part of the state: one is as good as another.
+/// What is known of what was last written down. It is no part of the state: one is as good as another.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Mark(pub(super) bool);
+pub(super) struct Mark<T>(pub(super) T);
 
-impl PartialEq for Mark {
+impl<T> PartialEq for Mark<T> {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Mark {}
+impl<T> Eq for Mark<T> {}
 
 /// The active groups, which remember the same by name.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -112,7 +112,7 @@ pub(super) struct Children {
     /// Where they outlive us, if anywhere.
     bag: Option<Bag>,
     /// Of those whose end is being told.
-    leaving: BTreeMap<ProcessId, ChildPiece>,
+    leaving: BTreeMap<ProcessId, ChildPiece<'static>>,
     /// Whose gates were opened, and who may not be their programs yet.
     to_report: BTreeSet<ProcessId>,
     /// Of whom something is to be written down.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::driver::Driver;
 use super::kept::{DEEDS, GROUND, Kept, Recovered};
 use crate::api::{Level, Notice};
-use crate::engine::{Change, Effect, Input};
+use crate::engine::{Effect, Input, Pieces as _};
 use crate::system::epoll::Epoll;
 use crate::system::errno::io_errno_words;
 
@@ -25,29 +25,31 @@ impl Driver {
 
     /// Writes down what a turn has changed and what it does.
     pub(super) fn write_down(&mut self, effects: &[Effect]) {
-        let deeds: Vec<&Effect> = effects.iter().filter(|effect| effect.is_bequeathed()).collect();
-        let Some(log) = &mut self.record else {
+        let Some(record) = &mut self.record else {
             self.children.forget_changes();
             return self.engine.forget_changes();
         };
-        if log.is_long() {
-            return self.rewrite(&deeds);
+        if record.is_long() {
+            return self.rewrite(effects);
         }
-        let mut changes = self.engine.take_changes();
-        changes.extend(self.children.take_changes());
-        if log.append(changes, &deeds).is_err() {
-            self.rewrite(&deeds);
+        let frame = record.frame();
+        self.engine.write_changes(frame);
+        self.children.write_changes(frame);
+        frame.deeds(bequeathed(effects));
+        if record.append().is_err() {
+            self.rewrite(effects);
         }
     }
 
     /// Writes down everything.
-    fn rewrite(&mut self, deeds: &[&Effect]) {
-        let ground = self.ground();
-        let Some(log) = &mut self.record else { return };
-        let mut everything = self.engine.take_everything();
-        everything.extend(self.children.take_everything());
-        everything.extend(ground);
-        if let Err(error) = log.rewrite(everything, deeds) {
+    fn rewrite(&mut self, effects: &[Effect]) {
+        let Some(record) = &mut self.record else { return };
+        let frame = record.frame();
+        self.engine.write_everything(frame);
+        self.children.write_everything(frame);
+        frame.set(GROUND, &(self.succession.ground)());
+        frame.deeds(bequeathed(effects));
+        if let Err(error) = record.rewrite() {
             // What is not written down must not be believed by anybody.
             self.record = None;
             Kept::end();
@@ -55,11 +57,6 @@ impl Driver {
             let text = format!("programs do not outlive a crash of supervisord any more: {why}");
             self.log.note(&Notice::other(Level::Critical, text));
         }
-    }
-
-    fn ground(&self) -> Option<Change> {
-        let ground = serde_json::to_vec(&(self.succession.ground)()).ok();
-        ground.map(|ground| (GROUND.to_owned(), Some(ground)))
     }
 
     pub(super) fn deed_is_done(&mut self) {
@@ -90,4 +87,8 @@ impl Driver {
         self.show_configs();
         self.reap_strangers();
     }
+}
+
+fn bequeathed(effects: &[Effect]) -> impl Iterator<Item = &Effect> {
+    effects.iter().filter(|effect| effect.is_bequeathed())
 }

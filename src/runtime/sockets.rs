@@ -19,6 +19,8 @@ pub(super) struct Sockets {
     open: BTreeMap<SocketSpec, ListeningSocket>,
     /// Of each its item in the bag.
     items: BTreeMap<SocketSpec, u64>,
+    /// There are others than were last written down.
+    changed: bool,
     said: Vec<Notice>,
 }
 
@@ -46,6 +48,7 @@ impl Sockets {
             let item = bag.and_then(|bag| kept::put(bag, &Label::Socket, &[socket.fd.as_fd()]).ok());
             self.items.extend(item.map(|item| (spec.clone(), item)));
             self.open.insert(spec.clone(), socket);
+            self.changed = true;
         }
         self.open[spec].fd.try_clone().map_err(problem)
     }
@@ -71,6 +74,7 @@ impl Sockets {
 
     /// Goes on with those that are open. One that is missing is opened again when it is needed.
     pub(super) fn resume(&mut self, record: Vec<SocketRecord>, inheritance: &mut Inheritance) {
+        self.changed = true;
         for SocketRecord { spec, fd, file, item } in record {
             if let Ok(fd) = inheritance.give(fd) {
                 self.items.extend(item.map(|item| (spec.clone(), item)));
@@ -81,16 +85,22 @@ impl Sockets {
 
     /// Closes what nobody wants any more; its items in the bag are wanted no more either.
     pub(super) fn keep(&mut self, wanted: impl Fn(&SocketSpec) -> bool) -> Vec<u64> {
-        let said = &mut self.said;
+        let (said, changed) = (&mut self.said, &mut self.changed);
         self.open.retain(|spec, _| {
             let keep = wanted(spec);
             if !keep {
                 said.push(Notice::other(Level::Info, format!("Closing socket {}", spec.address)));
+                *changed = true;
             }
             keep
         });
         let open = &self.open;
         self.items.extract_if(.., |spec, _| !open.contains_key(spec)).map(|(_, item)| item).collect()
+    }
+
+    /// Whether there are others than when this was last asked.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     pub(super) fn is_empty(&self) -> bool {

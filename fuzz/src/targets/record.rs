@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use supervisord::api::{Mono, Now, WallSecs};
-use supervisord::engine::{Change, Engine, Input};
-use supervisord::runtime::kept::frame::{encode, replay};
+use supervisord::engine::{Engine, Input};
+use supervisord::runtime::kept::frame::{Frame, replay};
 
 /// Turns as they are in memory; behind a `J` pieces of them: a name, a tab and JSON in each line.
 pub fn run(bytes: &[u8]) {
@@ -12,12 +12,12 @@ pub fn run(bytes: &[u8]) {
         Some((b'J', lines)) => pieces(lines),
         _ => replay(bytes).pieces,
     };
-    let changes: Vec<Change> =
-        pieces.iter().map(|(name, piece)| (name.clone(), Some(piece.clone()))).collect();
-    assert_eq!(replay(&encode(7, &changes, &[])).pieces, pieces, "what is written is read");
+    let mut frame = Frame::default();
+    pieces.iter().for_each(|(name, piece)| frame.copy(name, piece));
+    assert_eq!(replay(frame.of_turn(7)).pieces, pieces, "what is written is read");
     let Ok(mut engine) = Engine::of_pieces(&pieces) else { return };
-    let everything: BTreeMap<String, Vec<u8>> =
-        engine.take_everything().into_iter().filter_map(|(name, piece)| Some((name, piece?))).collect();
+    let mut everything = BTreeMap::new();
+    engine.write_everything(&mut everything);
     assert_eq!(Engine::of_pieces(&everything).as_ref(), Ok(&engine), "and is the same");
     engine.handle(Now { mono: Mono(1 << 40), wall: WallSecs(1 << 30) }, Input::Recovered);
     while engine.poll_effect().is_some() {}

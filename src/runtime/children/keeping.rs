@@ -1,6 +1,8 @@
 //! The children as they outlive us: their descriptors in the bag, the rest in the record; and gone on with after a crash.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Not;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Child, Children, DRAIN_LIMIT, Ended, Order};
 use crate::api::event::Channel;
 use crate::api::{Level, Notice, WaitStatus};
-use crate::engine::{Change, Engine, Evidence, Input, Process, ProcessId};
+use crate::engine::{Engine, Evidence, Input, Pieces, Process, ProcessId};
 use crate::logs::plane::PlaneRecord;
 use crate::runtime::kept::{self, CHILD, Label, Role, SOCKETS, Treasure};
 use crate::runtime::record::{ChildRecord, ChildrenRecord, SocketRecord};
@@ -32,16 +34,32 @@ const CROWD: usize = 32;
 
 /// Of a child what cannot be found out again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ChildPiece {
+pub(super) struct ChildPiece<'a> {
     pid: i32,
     item: Option<u64>,
-    program: String,
-    #[serde(default)]
-    unsent: Vec<u8>,
-    #[serde(default)]
+    program: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    unsent: Cow<'a, [u8]>,
+    #[serde(default, skip_serializing_if = "Not::not")]
     deaf: bool,
-    #[serde(default)]
-    ended: Option<Ended>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<Cow<'a, Ended>>,
+}
+
+fn is_none(bytes: &[u8]) -> bool {
+    bytes.is_empty()
+}
+
+impl ChildPiece<'_> {
+    /// For when the child is gone.
+    fn into_owned(self) -> ChildPiece<'static> {
+        ChildPiece {
+            program: self.program.into_owned().into(),
+            unsent: self.unsent.into_owned().into(),
+            ended: self.ended.map(|ended| Cow::Owned(ended.into_owned())),
+            ..self
+        }
+    }
 }
 
 impl Children {
@@ -120,7 +138,7 @@ impl Children {
     /// A child is gone, and its end is not told yet: whoever comes after a crash is to know of it.
     pub(super) fn leave(&mut self, id: ProcessId, child: &Child) {
         if self.bag.is_some() {
-            self.leaving.insert(id, child.piece());
+            self.leaving.insert(id, child.piece().into_owned());
         }
     }
 
@@ -195,12 +213,14 @@ impl Children {
         self.bag.as_ref().is_some_and(Bag::is_untidy)
     }
 
-    /// What has changed since this was last asked.
-    pub(in crate::runtime) fn take_changes(&mut self) -> Vec<Change> {
-        let changed = std::mem::take(&mut self.changed);
-        let mut changes: Vec<Change> = changed.into_iter().map(|id| self.piece(id)).collect();
-        changes.push(self.sockets_piece());
-        changes
+    /// Writes down what has changed since this was last asked.
+    pub(in crate::runtime) fn write_changes(&mut self, into: &mut impl Pieces) {
+        while let Some(id) = self.changed.pop_first() {
+            self.write_piece(id, into);
+        }
+        if self.sockets.take_changed() {
+            into.set(SOCKETS, &self.sockets.record());
+        }
     }
 
     /// Nobody writes down what has changed so far.
@@ -208,22 +228,20 @@ impl Children {
         self.changed.clear();
     }
 
-    /// All pieces that there are.
-    pub(in crate::runtime) fn take_everything(&mut self) -> Vec<Change> {
+    /// Writes down all pieces that there are.
+    pub(in crate::runtime) fn write_everything(&mut self, into: &mut impl Pieces) {
         self.changed.clear();
-        let children = self.children.keys().chain(self.leaving.keys()).map(|id| self.piece(*id));
-        children.chain([self.sockets_piece()]).collect()
+        self.children.keys().chain(self.leaving.keys()).for_each(|id| self.write_piece(*id, into));
+        self.sockets.take_changed();
+        into.set(SOCKETS, &self.sockets.record());
     }
 
-    fn piece(&self, id: ProcessId) -> Change {
-        let child = self.children.get(&id).map(|child| child.piece());
-        let piece = child.as_ref().or_else(|| self.leaving.get(&id));
-        // Plain data.
-        (format!("{CHILD}{}", id.0), piece.and_then(|piece| serde_json::to_vec(piece).ok()))
-    }
-
-    fn sockets_piece(&self) -> Change {
-        (SOCKETS.to_owned(), serde_json::to_vec(&self.sockets.record()).ok())
+    fn write_piece(&self, id: ProcessId, into: &mut impl Pieces) {
+        let name = format_args!("{CHILD}{}", id.0);
+        match self.children.get(&id) {
+            Some(child) => into.set(name, &child.piece()),
+            None => into.put(name, self.leaving.get(&id)),
+        }
     }
 
     /// A child has ended at its gate.
@@ -300,7 +318,7 @@ impl Children {
     ) -> Result<(), String> {
         let piece =
             pieces.get(&format!("{CHILD}{}", process.id.0)).ok_or("nothing was written down of it")?;
-        let piece: ChildPiece = serde_json::from_slice(piece).map_err(|error| error.to_string())?;
+        let piece: ChildPiece<'_> = serde_json::from_slice(piece).map_err(|error| error.to_string())?;
         if Some(piece.pid) != process.pid() {
             return Err(format!("pid {} was written down", piece.pid));
         }
@@ -343,21 +361,21 @@ impl Children {
 }
 
 impl Child {
-    pub(super) fn piece(&self) -> ChildPiece {
+    pub(super) fn piece(&self) -> ChildPiece<'_> {
         ChildPiece {
             pid: self.pid,
             item: self.item,
-            program: self.program.clone(),
-            unsent: self.unsent.clone(),
+            program: Cow::Borrowed(&self.program),
+            unsent: Cow::Borrowed(&self.unsent),
             deaf: self.stdin.is_none(),
-            ended: self.ended.as_deref().cloned(),
+            ended: self.ended.as_deref().map(Cow::Borrowed),
         }
     }
 
     fn recover(
         poll: &Epoll,
         process: &Process,
-        piece: ChildPiece,
+        piece: ChildPiece<'_>,
         mut fds: HashMap<Role, OwnedFd>,
     ) -> std::io::Result<Self> {
         let ChildPiece { pid, item, program, unsent, deaf, ended } = piece;
@@ -374,11 +392,16 @@ impl Child {
             gate: None,
             report: reports.then_some(1),
             stdin: Some(2).filter(|_| !deaf),
-            unsent,
+            unsent: unsent.into_owned(),
             channels: Vec::new(),
             spec: Arc::clone(&process.spec),
-            program,
-            ended: ended.map(|ended| Ended { told_by, drained: false, explained: true, ..ended }),
+            program: program.into_owned(),
+            ended: ended.map(|ended| Ended {
+                told_by,
+                drained: false,
+                explained: true,
+                ..ended.into_owned()
+            }),
             item,
         };
         Self::resume(poll, record, &mut inheritance)

@@ -15,9 +15,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
-use super::frame::{self, Replay};
+use super::frame::{self, Frame, Replay};
 use crate::api::Mono;
-use crate::engine::{Change, Effect};
+use crate::engine::Effect;
 use crate::system::mapping::Mapping;
 use crate::system::memfd::MemFd;
 use crate::system::reexec::boot_id;
@@ -53,8 +53,8 @@ pub struct Log {
     /// Where the turns ended when everything was written.
     whole: u64,
     done: u64,
-    /// What was last written of a piece that is always asked for.
-    last: BTreeMap<String, Vec<u8>>,
+    /// What is written next.
+    frame: Frame,
 }
 
 /// What a daemon has left in its record.
@@ -112,7 +112,7 @@ impl Log {
             turn: 0,
             whole: TURNS,
             done: 0,
-            last: BTreeMap::new(),
+            frame: Frame::default(),
         })
     }
 
@@ -152,40 +152,38 @@ impl Log {
         let end = begin + length as u64;
         let marks = Mapping::of(&memory, MARKS).ok();
         let log =
-            Self { memory, marks, generation, begin, end, turn, whole: begin, done, last: BTreeMap::new() };
+            Self { memory, marks, generation, begin, end, turn, whole: begin, done, frame: Frame::default() };
         Ok(Found { log, pieces, undone, lives, busy: Some(busy).filter(|id| *id != 0) })
     }
 
-    /// Writes down what a turn has changed, and what is to be done.
+    /// For what a turn has changed, and what is to be done; empty.
+    pub fn frame(&mut self) -> &mut Frame {
+        self.frame.clear();
+        &mut self.frame
+    }
+
+    /// Writes that down.
     ///
     /// # Errors
     /// `ENOMEM`: nothing of it counts.
-    pub fn append(&mut self, mut changes: Vec<Change>, deeds: &[&Effect]) -> io::Result<()> {
-        changes.retain(|(name, piece)| piece.is_none() || self.last.get(name) != piece.as_ref());
-        if changes.is_empty() && deeds.is_empty() {
+    pub fn append(&mut self) -> io::Result<()> {
+        if self.frame.is_empty() {
             return Ok(());
         }
-        let frame = frame::encode(self.turn + 1, &changes, deeds);
-        self.memory.write_at(&frame, self.end)?;
+        let frame = self.frame.of_turn(self.turn + 1);
+        self.memory.write_at(frame, self.end)?;
         self.end += frame.len() as u64;
         self.turn += 1;
         self.done = 0;
-        self.remember(changes);
         Ok(())
     }
 
-    /// Pieces without a number in their name are few, and are told each time.
-    fn remember(&mut self, changes: Vec<Change>) {
-        let few = changes.into_iter().filter(|(name, _)| !name.contains('/'));
-        self.last.extend(few.filter_map(|(name, piece)| Some((name, piece?))));
-    }
-
-    /// Writes so many bytes of a turn, and no more, as whoever dies doing that.
+    /// Writes so many bytes of it, and no more, as whoever dies doing that.
     #[cfg(test)]
-    pub(super) fn tear(&self, changes: &[Change], deeds: &[&Effect], bytes: u64) {
-        let mut frame = frame::encode(self.turn + 1, changes, deeds);
-        frame.truncate(usize::try_from(bytes).unwrap_or(0).min(frame.len() - 1));
-        self.memory.write_at(&frame, self.end).unwrap_or_default();
+    pub(super) fn tear(&mut self, bytes: u64) {
+        let frame = self.frame.of_turn(self.turn + 1);
+        let torn = usize::try_from(bytes).unwrap_or(0).min(frame.len() - 1);
+        self.memory.write_at(&frame[..torn], self.end).unwrap_or_default();
     }
 
     /// The turns take more room than they should.
@@ -194,18 +192,18 @@ impl Log {
         self.end - self.whole > SLACK.max(2 * (self.whole - self.begin))
     }
 
-    /// Writes down everything, with what is to be done, and gives back what was written before.
+    /// Writes that down, which is everything, and gives back what was written before.
     ///
     /// # Errors
     /// `ENOMEM`: what was written before counts.
-    pub fn rewrite(&mut self, everything: Vec<Change>, deeds: &[&Effect]) -> io::Result<()> {
+    pub fn rewrite(&mut self) -> io::Result<()> {
         // A page of its own, so that all before it can be given back.
         let behind = (self.end + TURNS).next_multiple_of(TURNS);
-        let frame = frame::encode(self.turn + 1, &everything, deeds);
+        let frame = self.frame.of_turn(self.turn + 1);
         // In front of what counts, where there is room: the file must not grow for ever.
         let fits_in_front = TURNS + frame.len() as u64 <= self.begin;
         let begin = if fits_in_front { TURNS } else { behind };
-        self.memory.write_at(&frame, begin)?;
+        self.memory.write_at(frame, begin)?;
         self.generation += 1;
         let slot = BEGINNINGS[usize::from(self.generation.is_multiple_of(2))];
         self.memory.write_at(&beginning(self.generation, begin), slot)?;
@@ -219,7 +217,8 @@ impl Log {
         self.whole = self.end;
         self.turn += 1;
         self.done = 0;
-        self.remember(everything);
+        // Large as it is, it is needed no more.
+        self.frame.clear();
         Ok(())
     }
 

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::os::fd::AsFd as _;
 
-use super::frame;
+use super::frame::{self, Frame};
 use super::log::Log;
 use crate::api::{EventKind, Mono, Now, WallSecs};
 use crate::config::spec::{GroupKind, PoolSpec, ProcessSpec};
 use crate::engine::tests::{group, program};
-use crate::engine::{Change, Effect, Engine, Input, ProcessId};
+use crate::engine::{Effect, Engine, Input, Pieces as _, ProcessId};
 use crate::system::reexec::{in_memory, read_whole};
 
 /// What supervisord 5.0.0 wrote: form 1, as every later one must read it.
@@ -61,17 +61,21 @@ fn write_turns_of_form_2() {
             }
         }
     }
-    let first = frame::encode(1, &engine.take_everything(), &[]);
-    let second = frame::encode(2, &engine.take_changes(), &[&Effect::ReopenLogs]);
+    let (mut first, mut second) = (Frame::default(), Frame::default());
+    engine.write_everything(&mut first);
+    engine.write_changes(&mut second);
+    second.deeds([Effect::ReopenLogs].iter());
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots/turns-2.bin");
-    std::fs::write(path, [first, second].concat()).unwrap();
+    std::fs::write(path, [first.of_turn(1), second.of_turn(2)].concat()).unwrap();
 }
 
 #[test]
 fn a_record_of_form_1_is_gone_on_with_as_one_of_this_form() {
     let pieces = frame::replay(FORM_1).pieces;
     let mut log = Log::create().unwrap();
-    log.rewrite(pieces.clone().into_iter().map(|(name, piece)| (name, Some(piece))).collect(), &[]).unwrap();
+    let frame = log.frame();
+    pieces.iter().for_each(|(name, piece)| frame.copy(name, piece));
+    log.rewrite().unwrap();
     rustix::io::pwrite(log.as_fd(), &1_u32.to_le_bytes(), 0).unwrap();
     let mut found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
     assert_eq!(found.pieces, pieces);
@@ -79,7 +83,8 @@ fn a_record_of_form_1_is_gone_on_with_as_one_of_this_form() {
     rustix::io::pread(log.as_fd(), &mut form, 0).unwrap();
     assert_eq!(u32::from_le_bytes(form), super::log::FORM);
     let mut engine = Engine::of_pieces(&found.pieces).unwrap();
-    found.log.rewrite(engine.take_everything(), &[]).unwrap();
+    engine.write_everything(found.log.frame());
+    found.log.rewrite().unwrap();
     let again = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
     assert_eq!(Engine::of_pieces(&again.pieces).unwrap(), engine);
     assert!(again.pieces.contains_key("spec/1") && again.pieces["process/1"].len() < 600);
@@ -91,12 +96,12 @@ fn a_record_stays_small_however_long_it_is_written() {
     let mut whole = 0;
     for turn in 0..2000_u32 {
         let piece = turn.to_le_bytes().repeat(4096);
-        let change: Change = ("process/1".to_owned(), Some(piece.clone()));
+        log.frame().copy("process/1", &piece);
         if turn == 0 || log.is_long() {
-            log.rewrite(vec![change], &[]).unwrap();
+            log.rewrite().unwrap();
             whole += 1;
         } else {
-            log.append(vec![change], &[]).unwrap();
+            log.append().unwrap();
         }
         if turn % 97 == 0 {
             let found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
@@ -110,9 +115,9 @@ fn a_record_stays_small_however_long_it_is_written() {
 
 #[test]
 fn three_lives_in_a_minute_blame_whom_the_last_was_busy_with() {
-    let engine = Engine::new(Vec::new()).take_everything();
     let mut log = Log::create().unwrap();
-    log.rewrite(engine, &[]).unwrap();
+    Engine::new(Vec::new()).write_everything(log.frame());
+    log.rewrite().unwrap();
     let mut lives = [Mono(0); 3];
     for life in 1..=4 {
         log.busy_with(Some(7));
@@ -132,21 +137,25 @@ fn three_lives_in_a_minute_blame_whom_the_last_was_busy_with() {
 
 #[test]
 fn whoever_dies_marking_what_is_done_has_done_neither_more_nor_less() {
-    let deeds = [1, 2, 3].map(|id| Effect::Forget { id: ProcessId(id) });
-    let deeds: Vec<&Effect> = deeds.iter().collect();
+    let deeds = |count| (0..count).map(|id| Effect::Forget { id: ProcessId(id) }).collect::<Vec<Effect>>();
+    let append = |log: &mut Log, count| {
+        log.frame().deeds(deeds(count).iter());
+        log.append().unwrap();
+    };
     let undone = |log: &Log| Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap().undone.len();
     let mut sealed = Log::create().unwrap();
-    sealed.rewrite(Engine::new(Vec::new()).take_everything(), &[]).unwrap();
+    Engine::new(Vec::new()).write_everything(sealed.frame());
+    sealed.rewrite().unwrap();
     // As a supervisord has made it that did not seal it.
     let before = in_memory(&read_whole(&sealed).unwrap()).unwrap();
     for mut log in [sealed, Log::open(before).unwrap().log] {
         for (marked, left) in [(0, [3, 3, 3, 2]), (1, [2, 1, 1, 1]), (2, [1, 0, 0, 0])] {
             for (steps, left) in left.into_iter().enumerate() {
                 // All deeds of the turn before are done; that there were more of them must not matter.
-                log.append(Vec::new(), &[deeds[0]; 5]).unwrap();
+                append(&mut log, 5);
                 (0..5).for_each(|_| log.deed_is_done());
                 assert_eq!(undone(&log), 0);
-                log.append(Vec::new(), &deeds).unwrap();
+                append(&mut log, 3);
                 (0..marked).for_each(|_| log.deed_is_done());
                 log.die_marking(steps);
                 assert_eq!(undone(&log), left, "{marked} deeds and {steps} steps");
@@ -160,7 +169,15 @@ fn whoever_dies_marking_what_is_done_has_done_neither_more_nor_less() {
 }
 
 #[test]
+fn nothing_is_made_of_an_empty_record() {
+    let problem = Log::open(in_memory(b"").unwrap()).unwrap_err();
+    assert_eq!(problem, "it is empty");
+}
+
+#[test]
 fn a_frame_that_is_torn_is_none() {
-    let frame = frame::encode(1, &[("a".to_owned(), Some(b"1".to_vec()))], &[]);
+    let mut frame = Frame::default();
+    frame.set("a", &1);
+    let frame = frame.of_turn(1);
     assert_eq!(frame::replay(&frame[..frame.len() - 1]), frame::Replay::default());
 }

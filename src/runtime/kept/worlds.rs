@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
+use super::frame::Frame;
 use super::log::{Found, Log};
 use crate::api::{
     EventKind, Mono, Now, ProcessName, Request, Signal, SupervisorState, Target, WaitStatus, WallSecs,
 };
 use crate::config::spec::{AutoRestart, GroupKind, GroupSpec, PoolSpec, ProcessSpec};
 use crate::engine::tests::{group, program};
-use crate::engine::{Change, Effect, Engine, Errand, Evidence, Input, ProcessId, Ticket};
+use crate::engine::{Effect, Engine, Errand, Evidence, Input, Pieces as _, ProcessId, Ticket};
 
 /// The daemon has died.
 struct Crash;
@@ -142,8 +143,7 @@ impl Daemon {
             inbox: VecDeque::from([Input::Started]),
             loads: Vec::new(),
         };
-        let everything = daemon.everything();
-        daemon.log.rewrite(everything, &[]).unwrap();
+        daemon.write_everything(&[]);
         daemon
     }
 
@@ -183,34 +183,30 @@ impl Daemon {
         Ok(daemon)
     }
 
-    fn pieces(&self, ids: impl Iterator<Item = ProcessId>) -> Vec<Change> {
-        let text = |child: &Child| serde_json::to_vec(&(child.pid, child.item)).unwrap();
-        ids.map(|id| (format!("child/{}", id.0), self.children.get(&id).map(text))).collect()
-    }
-
-    fn everything(&mut self) -> Vec<Change> {
+    fn write_everything(&mut self, effects: &[Effect]) {
         self.changed.clear();
-        let mut everything = self.engine.take_everything();
-        everything.extend(self.pieces(self.children.keys().copied()));
-        everything
+        let frame = self.log.frame();
+        self.engine.write_everything(frame);
+        write_children(&self.children, self.children.keys(), frame);
+        frame.deeds(bequeathed(effects));
+        self.log.rewrite().unwrap();
     }
 
     fn write_down(&mut self, world: &mut World, effects: &[Effect]) -> Result<(), Crash> {
         world.step()?;
-        let deeds: Vec<&Effect> = effects.iter().filter(|effect| effect.is_bequeathed()).collect();
         if world.dice.roll(20) == 0 {
-            let everything = self.everything();
-            self.log.rewrite(everything, &deeds).unwrap();
-        } else {
-            let mut changes = self.engine.take_changes();
-            let changed = std::mem::take(&mut self.changed);
-            changes.extend(self.pieces(changed.into_iter()));
-            if world.fuse <= 1 && world.dice.flip() {
-                self.log.tear(&changes, &deeds, world.dice.roll(1000));
-                return Err(Crash);
-            }
-            self.log.append(changes, &deeds).unwrap();
+            self.write_everything(effects);
+            return world.step();
         }
+        let frame = self.log.frame();
+        self.engine.write_changes(frame);
+        write_children(&self.children, &std::mem::take(&mut self.changed), frame);
+        frame.deeds(bequeathed(effects));
+        if world.fuse <= 1 && world.dice.flip() {
+            self.log.tear(world.dice.roll(1000));
+            return Err(Crash);
+        }
+        self.log.append().unwrap();
         world.step()
     }
 
@@ -461,6 +457,21 @@ impl Daemon {
         let ticket = Ticket(world.tickets);
         world.open.insert(ticket);
         self.inbox.push_back(Input::Request { ticket, request });
+    }
+}
+
+fn bequeathed(effects: &[Effect]) -> impl Iterator<Item = &Effect> {
+    effects.iter().filter(|effect| effect.is_bequeathed())
+}
+
+fn write_children<'a>(
+    children: &BTreeMap<ProcessId, Child>,
+    ids: impl IntoIterator<Item = &'a ProcessId>,
+    frame: &mut Frame,
+) {
+    for id in ids {
+        let child = children.get(id).map(|child| (child.pid, child.item));
+        frame.put(format_args!("child/{}", id.0), child.as_ref());
     }
 }
 
