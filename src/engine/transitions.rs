@@ -302,9 +302,9 @@ impl Engine {
         outcome: impl Fn(String) -> Result<(), Fault>,
     ) {
         let Some(process) = self.processes.get_mut(&id) else { return };
-        let name = process.name.to_string();
-        for waiter in std::mem::take(&mut process.launch_waiters) {
-            self.settle(waiter, outcome(name.clone()));
+        let (waiters, name) = (std::mem::take(&mut process.launch_waiters), process.name.clone());
+        for waiter in waiters {
+            self.settle(waiter, outcome(name.to_string()));
         }
     }
 
@@ -314,9 +314,9 @@ impl Engine {
         outcome: impl Fn(String) -> Result<(), Fault>,
     ) {
         let Some(process) = self.processes.get_mut(&id) else { return };
-        let name = process.name.to_string();
-        for waiter in std::mem::take(&mut process.start_waiters) {
-            self.settle(waiter, outcome(name.clone()));
+        let (waiters, name) = (std::mem::take(&mut process.start_waiters), process.name.clone());
+        for waiter in waiters {
+            self.settle(waiter, outcome(name.to_string()));
         }
     }
 

@@ -4,13 +4,15 @@ mod journal;
 mod queue;
 mod targets;
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Zoned;
+use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use self::queue::{Line, Order, Queue};
 use self::targets::Targets;
@@ -46,6 +48,8 @@ pub struct MainLog {
 
 /// How long the end of the daemon waits for the last lines.
 const END: Duration = Duration::from_secs(2);
+/// Bytes that most lines do not exceed.
+const USUAL: usize = 160;
 /// How long an answer waits for the lines before it, so that whoever is told finds them there.
 const MOMENT: Duration = Duration::from_millis(50);
 
@@ -119,26 +123,35 @@ impl Drop for MainLog {
 }
 
 fn line(notice: &Notice) -> Vec<u8> {
-    let mut line = Vec::new();
+    let mut line = Vec::with_capacity(USUAL);
     // Writing into memory cannot fail.
-    let _ = format_line(&mut line, Zoned::now().datetime(), notice);
+    let _ = format_line(&mut line, Timestamp::now(), notice);
     line
 }
 
-/// `YYYY-MM-DD HH:MM:SS,mmm LEVL message`
-fn format_line(out: &mut Vec<u8>, now: DateTime, notice: &Notice) -> io::Result<()> {
-    writeln!(
-        out,
-        "{:04}-{:02}-{:02} {:02}:{:02}:{:02},{:03} {} {notice}",
-        now.year(),
-        now.month(),
-        now.day(),
-        now.hour(),
-        now.minute(),
-        now.second(),
-        now.millisecond(),
-        notice.level().code(),
-    )
+thread_local! {
+    /// The last second that was looked up, and how a line of it begins.
+    static SECOND: RefCell<(Option<i64>, String)> = const { RefCell::new((None, String::new())) };
+}
+
+/// `YYYY-MM-DD HH:MM:SS,mmm LEVL message`, where the machine is. What is before the comma is the same for a whole second.
+fn format_line(out: &mut Vec<u8>, now: Timestamp, notice: &Notice) -> io::Result<()> {
+    let (second, milli) = (now.as_second(), now.subsec_millisecond());
+    SECOND.with_borrow_mut(|(known, begin)| {
+        if *known != Some(second) {
+            (*known, *begin) = (Some(second), begin_of(now.to_zoned(TimeZone::system()).datetime()));
+        }
+        out.extend_from_slice(begin.as_bytes());
+    });
+    writeln!(out, ",{milli:03} {} {notice}", notice.level().code())
+}
+
+/// `YYYY-MM-DD HH:MM:SS`
+fn begin_of(now: DateTime) -> String {
+    let (date, time) = (now.date(), now.time());
+    let (year, month, day) = (date.year(), date.month(), date.day());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 #[cfg(test)]
@@ -161,10 +174,39 @@ mod tests {
 
     #[test]
     fn a_line_is_supervisors() {
-        let now: DateTime = "2026-11-24T02:03:04.005".parse().unwrap();
-        let mut line = Vec::new();
-        format_line(&mut line, now, &Notice::ReopenedLogs).unwrap();
-        assert_eq!(String::from_utf8(line).unwrap(), "2026-11-24 02:03:04,005 INFO supervisord logreopen\n");
+        let here = |time: &str| {
+            let time: DateTime = time.parse().unwrap();
+            time.to_zoned(TimeZone::system()).unwrap().timestamp()
+        };
+        for (time, begin) in [
+            ("2026-11-24T02:03:04.005", "2026-11-24 02:03:04,005"),
+            ("2026-11-24T02:03:04.999", "2026-11-24 02:03:04,999"),
+            ("2026-11-24T02:03:05.000", "2026-11-24 02:03:05,000"),
+            ("2026-01-01T00:00:00.070", "2026-01-01 00:00:00,070"),
+        ] {
+            let mut line = Vec::new();
+            format_line(&mut line, here(time), &Notice::ReopenedLogs).unwrap();
+            assert_eq!(String::from_utf8(line).unwrap(), format!("{begin} INFO supervisord logreopen\n"));
+        }
+    }
+
+    #[test]
+    fn lines_that_are_written_together_are_rotated_as_each_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("main");
+        // A line of a hundred bytes; the third fills the file.
+        let text = |i: usize| format!("{i:03} {}", "x".repeat(100 - 24 - 5 - 5));
+        let log = MainLog::open(&MainLogSpec { maxbytes: 250, backups: 50, ..spec(path.clone()) }).unwrap();
+        (0..100).for_each(|i| log.line(Level::Info, text(i)));
+        drop(log);
+        let files = (1..).map(|i| dir.path().join(format!("main.{i}"))).take_while(|file| file.exists());
+        let mut texts: Vec<String> = files.map(|file| fs::read_to_string(file).unwrap()).collect();
+        assert!(texts.iter().all(|text| text.len() == 300), "{texts:?}");
+        texts.reverse();
+        texts.push(fs::read_to_string(&path).unwrap());
+        let all = texts.concat();
+        assert_eq!(all.lines().count(), 100);
+        assert!(all.lines().enumerate().all(|(i, line)| line.ends_with(&text(i))), "{all}");
     }
 
     #[test]

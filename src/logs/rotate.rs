@@ -105,6 +105,14 @@ impl RotatingFile {
         self.rotates && limit > 0 && self.position >= limit
     }
 
+    /// Bytes until it is full; 0: it is, or is no file.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let limit = u64::try_from(self.maxbytes).ok().filter(|limit| *limit > 0);
+        let left = limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.position));
+        if self.rotates { usize::try_from(left).unwrap_or(usize::MAX) } else { 0 }
+    }
+
     /// Makes way for an empty file, unless others have emptied it. When that fails nothing is lost: the file grows.
     ///
     /// # Errors

@@ -160,15 +160,71 @@ fn environment(
     own.insert("SUPERVISOR_PROCESS_NAME", &name.process);
     own.insert("SUPERVISOR_GROUP_NAME", &name.group);
     own.extend(spec.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let common = around.common().iter().filter(|(name, _)| !own.contains_key(name.as_str()));
-    let mut all: Vec<Arc<CStr>> = common.map(|(_, entry)| Arc::clone(entry)).collect();
+    let common = around.common();
+    let mut all: Vec<Arc<CStr>> = Vec::with_capacity(common.len() + own.len());
+    // Both are in the order of their names.
+    let mut others = own.keys().peekable();
+    for (name, entry) in common {
+        while others.next_if(|other| **other < name.as_str()).is_some() {}
+        if others.peek().is_none_or(|other| **other != name.as_str()) {
+            all.push(Arc::clone(entry));
+        }
+    }
+    let mut entry = Vec::with_capacity(256);
     for (name, value) in own {
-        let entry = format!("{name}={value}");
-        all.push(CString::new(entry).map_err(|error| nul_in(&error.into_vec()))?.into());
+        entry.clear();
+        [name, "=", value].iter().for_each(|part| entry.extend_from_slice(part.as_bytes()));
+        entry.push(0);
+        all.push(CStr::from_bytes_with_nul(&entry).map_err(|_| nul_in(&entry[..entry.len() - 1]))?.into());
     }
     Ok(all)
 }
 
 fn nul_in(text: &[u8]) -> String {
     format!("a NUL byte in {:?}", String::from_utf8_lossy(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::program;
+
+    fn environment_of(around: &[(&str, &str)], own: &[(&str, &str)]) -> Result<Vec<String>, String> {
+        let pairs = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
+            all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let around = Surroundings { environment: pairs(around), ..Surroundings::default() };
+        let mut spec = program("p");
+        spec.environment.extend(pairs(own));
+        let all = environment(&around, &ProcessName::new("g", "p"), &spec)?;
+        Ok(all.iter().map(|entry| entry.to_str().unwrap().to_owned()).collect())
+    }
+
+    #[test]
+    fn what_is_configured_comes_instead_of_ours() {
+        let ours =
+            [("A", "1"), ("HOME", "/root"), ("PATH", "/bin"), ("SUPERVISOR_ENABLED", "no"), ("Z", "1")];
+        let all = environment_of(&ours, &[("A", "2"), ("B", ""), ("PATH", "/x=y"), ("ZZ", "3")]).unwrap();
+        let expected = [
+            "HOME=/root",
+            "Z=1",
+            "A=2",
+            "B=",
+            "PATH=/x=y",
+            "SUPERVISOR_ENABLED=1",
+            "SUPERVISOR_GROUP_NAME=g",
+            "SUPERVISOR_PROCESS_NAME=p",
+            "ZZ=3",
+        ];
+        assert_eq!(all, expected);
+        let all = environment_of(&ours, &[("SUPERVISOR_ENABLED", "0")]).unwrap();
+        assert!(all.iter().any(|entry| entry == "SUPERVISOR_ENABLED=0"), "{all:?}");
+        assert_eq!(all.len(), 7, "{all:?}");
+    }
+
+    #[test]
+    fn no_entry_is_cut_off_at_a_nul() {
+        let problem = environment_of(&[], &[("A", "x\0y")]).unwrap_err();
+        assert_eq!(problem, r#"a NUL byte in "A=x\0y""#);
+    }
 }

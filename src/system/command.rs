@@ -118,12 +118,14 @@ fn check(file: &Path, shown: &str) -> Result<(), CommandError> {
 pub fn split(command: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
+    // No word grows while it is read.
+    let begun = || String::with_capacity(command.len());
     let mut chars = command.chars();
     while let Some(c) = chars.next() {
         match c {
             ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
             '\'' => {
-                let text = word.get_or_insert_default();
+                let text = word.get_or_insert_with(begun);
                 loop {
                     match chars.next().ok_or("No closing quotation")? {
                         '\'' => break,
@@ -131,9 +133,9 @@ pub fn split(command: &str) -> Result<Vec<String>, &'static str> {
                     }
                 }
             }
-            '"' => double_quoted(&mut chars, word.get_or_insert_default())?,
-            '\\' => word.get_or_insert_default().push(chars.next().ok_or("No escaped character")?),
-            plain => word.get_or_insert_default().push(plain),
+            '"' => double_quoted(&mut chars, word.get_or_insert_with(begun))?,
+            '\\' => word.get_or_insert_with(begun).push(chars.next().ok_or("No escaped character")?),
+            plain => word.get_or_insert_with(begun).push(plain),
         }
     }
     words.extend(word);

@@ -38,7 +38,7 @@ pub(super) enum Order {
 pub(super) struct Queue {
     state: Mutex<State>,
     more: Condvar,
-    done: Condvar,
+    finished: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -136,18 +136,26 @@ impl Queue {
         drop(self.more.wait_timeout_while(self.state(), LULL, calm));
     }
 
-    /// A line of so many bytes is written, or something else (`None`) done.
-    pub(super) fn finish(&self, line: Option<usize>) {
+    /// So many lines of so many bytes are written.
+    pub(super) fn written(&self, lines: u64, bytes: usize) {
         let mut state = self.state();
-        match line {
-            Some(bytes) => state.bytes -= bytes,
-            None => state.orders -= 1,
-        }
-        state.done += 1;
+        state.bytes -= bytes;
+        self.finish(state, lines);
+    }
+
+    /// Something else is done.
+    pub(super) fn done(&self) {
+        let mut state = self.state();
+        state.orders -= 1;
+        self.finish(state, 1);
+    }
+
+    fn finish(&self, mut state: MutexGuard<'_, State>, count: u64) {
+        state.done += count;
         let awaited = state.waiters > 0;
         drop(state);
         if awaited {
-            self.done.notify_all();
+            self.finished.notify_all();
         }
     }
 
@@ -179,7 +187,7 @@ impl Queue {
                 state.stuck_until = Some(Instant::now() + PAUSE);
                 break;
             };
-            state = self.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.finished.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.waiters -= 1;
     }
@@ -207,7 +215,7 @@ mod tests {
         (0..1000).for_each(|_| queue.settle(Duration::from_secs(100)));
         let Batch { orders, lost, ends } = queue.take();
         assert_eq!((orders.len(), lost, ends), (4, 2, false));
-        orders.iter().for_each(|_| queue.finish(Some(LIMIT / 4)));
+        orders.iter().for_each(|_| queue.written(1, LIMIT / 4));
         queue.line(line());
         let Batch { orders, lost, .. } = queue.take();
         assert_eq!((orders.len(), lost), (1, 0));
@@ -218,9 +226,9 @@ mod tests {
         let queue = Queue::default();
         let taken = (0..1000).filter(|_| queue.put(Order::Reopen).is_ok()).count();
         assert_eq!(taken, ORDERS);
-        queue.take().orders.iter().for_each(|_| queue.finish(None));
+        queue.take().orders.iter().for_each(|_| queue.done());
         assert!(queue.put(Order::Reopen).is_ok());
-        queue.take().orders.iter().for_each(|_| queue.finish(None));
+        queue.take().orders.iter().for_each(|_| queue.done());
         queue.end(Duration::from_secs(100));
         queue.line(Line { text: b"late".to_vec(), notice: None });
         assert!(queue.put(Order::Reopen).is_err());

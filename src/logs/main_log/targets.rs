@@ -1,5 +1,6 @@
 //! Where the lines of the main log go, on a thread of their own.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,9 @@ use crate::logs::sink::{FileSink, Syslog};
 use crate::system::errno::errno_words;
 use crate::system::fds;
 use crate::systemd::journal::{SOCKET, is_stream};
+
+/// Bytes after which nothing is added to a write.
+const TOGETHER: usize = 16 << 10;
 
 /// The targets.
 #[derive(Debug)]
@@ -86,16 +90,14 @@ impl Targets {
     /// Does what is ordered, until it is told to end.
     pub(super) fn run(mut self, queue: &Queue) {
         loop {
-            let Batch { orders, lost, ends } = queue.take();
-            for order in orders {
-                let line = if let Order::Line(line) = &order { Some(line.text.len()) } else { None };
-                self.obey(order);
-                queue.finish(line);
+            let Batch { mut orders, lost, ends } = queue.take();
+            while let Some(order) = orders.pop_front() {
+                self.obey(order, &mut orders, queue);
             }
             if lost > 0 {
                 let text = format!("the main log does not keep up: {lost} lines were lost before this one");
                 self.say(Notice::other(Level::Error, text));
-                queue.finish(Some(0));
+                queue.written(1, 0);
             }
             if ends {
                 return;
@@ -104,17 +106,40 @@ impl Targets {
         }
     }
 
-    fn obey(&mut self, order: Order) {
+    /// Does what is ordered; lines with those that follow.
+    fn obey(&mut self, order: Order, others: &mut VecDeque<Order>, queue: &Queue) {
         match order {
-            Order::Line(line) => self.write(&line),
+            Order::Line(mut line) => {
+                let lines = self.gather(&mut line, others);
+                self.write(&line);
+                return queue.written(lines, line.text.len());
+            }
             Order::Reopen => {
-                let Some(Err(error)) = self.file.as_mut().map(FileSink::reopen) else { return };
-                let why = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
-                let text = format!("could not reopen the main log: {why}");
-                self.say(Notice::other(Level::Error, text));
+                if let Some(Err(error)) = self.file.as_mut().map(FileSink::reopen) {
+                    let why = error.raw_os_error().map_or_else(|| error.to_string(), errno_words);
+                    let text = format!("could not reopen the main log: {why}");
+                    self.say(Notice::other(Level::Error, text));
+                }
             }
             Order::Clear(told) => told(self.clear()),
         }
+        queue.done();
+    }
+
+    /// Adds the lines that follow, where one write makes no difference to the file: up to the one that fills it. How many
+    /// lines that are.
+    fn gather(&self, line: &mut Line, others: &mut VecDeque<Order>) -> u64 {
+        let alone = self.syslog.is_some() || self.journal.is_some() || self.stdout.is_some();
+        let file = self.file.as_ref().filter(|_| !alone);
+        let room = file.map_or(0, FileSink::room).min(TOGETHER);
+        let mut lines = 1;
+        while line.text.len() < room
+            && let Some(Order::Line(next)) = others.pop_front_if(|next| matches!(next, Order::Line(_)))
+        {
+            line.text.extend_from_slice(&next.text);
+            lines += 1;
+        }
+        lines
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -165,6 +190,37 @@ impl Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_that_wait_are_written_together_where_that_makes_no_difference() {
+        let dir = tempfile::tempdir().unwrap();
+        let spec = |maxbytes: i64, stdout: bool| MainLogSpec {
+            level: Level::Info,
+            file: Some(dir.path().join("main")),
+            journal: false,
+            maxbytes,
+            backups: 0,
+            stdout,
+            stays: true,
+        };
+        let line = || Line { text: b"0123456789".to_vec(), notice: None };
+        let gathered = |spec: &MainLogSpec| {
+            let mut others: VecDeque<Order> = (0..4).map(|_| Order::Line(line())).collect();
+            others.insert(3, Order::Reopen);
+            let mut first = line();
+            let lines = Targets::open(spec).unwrap().gather(&mut first, &mut others);
+            assert_eq!((first.text.len() as u64, others.len() as u64), (10 * lines, 6 - lines));
+            lines
+        };
+        assert_eq!(gathered(&spec(0, false)), 4, "up to what is no line");
+        assert_eq!(gathered(&spec(1 << 20, false)), 4);
+        assert_eq!(gathered(&spec(20, false)), 2, "up to the one that fills it");
+        assert_eq!(gathered(&spec(21, false)), 3);
+        assert_eq!(gathered(&spec(0, true)), 1, "who reads that may be slow, and lose more than a line");
+        let mut pipe = spec(0, false);
+        pipe.file = Some("/dev/null".into());
+        assert_eq!(gathered(&pipe), 1);
+    }
 
     #[test]
     fn stdout_is_written_once_when_it_is_the_file() {

@@ -115,6 +115,13 @@ impl FileSink {
         self.file.clear()
     }
 
+    /// Bytes that can be written at once as well as one by one: what is no file takes none, and a file none that come after
+    /// those that fill it.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.file.room()
+    }
+
     /// Appends, or drops.
     pub fn write(&mut self, bytes: &[u8]) -> Written {
         self.write_from(bytes, None)
