@@ -130,6 +130,35 @@ fn who_dies_meanwhile_is_told_of() {
     assert_eq!(machine.sh("cat /var/log/supervisor/gone.log"), "begin\nend\n", "its last words too");
 }
 
+/// A child that is on its way to its program when the daemon dies tells the next one what stood in its way.
+#[test]
+fn what_fails_before_a_program_runs_is_told_to_the_next_daemon() {
+    if !may_boot() {
+        return;
+    }
+    let machine = Machine::boot("on-its-way");
+    let program = "[program:late]\ncommand=/bin/cat\ndirectory=/srv/late\nstartretries=0\n";
+    machine.write("/etc/supervisor/conf.d/late.conf", program);
+    machine.sh("mkdir -p /srv/late");
+    machine.enable_now();
+    machine.running_pid("late");
+    let leaf = "/sys/fs/cgroup/system.slice/supervisord.service/late:late";
+    machine.sh(&format!(
+        "supervisorctl stop late; rmdir /srv/late; mkdir -p {leaf}; echo 1 > {leaf}/cgroup.freeze"
+    ));
+    let born = format!("until grep -q . {leaf}/cgroup.procs; do sleep 0.05; done; cat {leaf}/cgroup.procs");
+    let child = machine.sh(&format!("supervisorctl start late > /dev/null 2>&1 & {born}"));
+    let spawned = format!("spawned: 'late' with pid {}", child.trim());
+    let said = format!("grep -q \"{spawned}\" /var/log/supervisor/supervisord.log");
+    machine.sh(&format!("until {said}; do sleep 0.05; done"));
+    machine.sh("kill -9 $(systemctl show --value -p MainPID supervisord)");
+    let daemon = machine.ctl("pid");
+    assert!(daemon.trim().parse::<u32>().is_ok(), "{daemon}");
+    machine.sh(&format!("echo 0 > {leaf}/cgroup.freeze"));
+    let told = machine.sh("until supervisorctl status late | grep FATAL; do sleep 0.05; done");
+    assert!(told.contains("can't enter directory /srv/late: no such file or directory"), "{told}");
+}
+
 /// Where nothing is kept, the programs start anew, and the old ones do not meet them; the log has said so before.
 #[test]
 fn without_a_store_programs_start_anew_and_never_twice() {

@@ -84,6 +84,26 @@ fn a_hundred_kills_in_a_row() {
     assert_eq!(daemon.session().len(), 2, "{:?}", daemon.session());
 }
 
+/// However many end at the same moment, each end is seen.
+#[test]
+fn a_crowd_that_ends_at_once_is_seen_to_the_last() {
+    let names: Vec<String> = (0..100).map(|number| format!("x:{number:02}")).collect();
+    let crowd = "[program:x]\ncommand=/bin/cat\nnumprocs=100\nprocess_name=%(process_num)02d\nstartsecs=0\nautorestart=true\n";
+    let daemon = start(crowd);
+    names.iter().for_each(|name| daemon.await_state(name, "RUNNING"));
+    let before: Vec<i32> = names.iter().map(|name| daemon.pid_of(name)).collect();
+    daemon.signal(Signal::SIGSTOP);
+    before.iter().for_each(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).unwrap());
+    daemon.signal(Signal::SIGCONT);
+    for (name, before) in names.iter().zip(before) {
+        let another = || {
+            let pid = daemon.pid_of(name);
+            so(pid != before && pid != 0, format!("{name} has pid {pid}"))
+        };
+        eventually("it runs again, as another", another);
+    }
+}
+
 /// With a configuration that cannot be read everything goes on, and everybody who asked is told why.
 #[test]
 fn a_broken_configuration_keeps_everything_running() {

@@ -29,6 +29,8 @@ pub(super) fn gather(treasure: Treasure, groups: &[GroupSpec], tree: Option<&Tre
             }
             // Opened anew when it is needed.
             Label::Socket => {}
+            // Whoever lives is a program, or is ended.
+            Label::Reports => {}
             Label::Child { name, pid, since, logs, roles } => {
                 let Some((name, spec)) = find(&name, groups) else { continue };
                 if tree.is_some_and(|tree| !tree.leaf(&name).pids().contains(&pid)) {

@@ -137,7 +137,7 @@ pub fn life(
         takeover: None,
         last_ticket: 0,
         answers: BTreeMap::new(),
-        children: ChildrenRecord { next_channel, children, sockets, places },
+        children: ChildrenRecord { next_channel, children, sockets, places, reports: None },
         plane,
     };
     Ok((life, bundle.inherited()))
@@ -197,6 +197,7 @@ impl Builder<'_> {
             gate: None,
             // It became its program long ago.
             report: None,
+            birth: None,
             stdin: ends.stdin,
             unsent: Vec::new(),
             channels,

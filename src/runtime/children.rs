@@ -53,14 +53,14 @@ struct Child {
     pid: i32,
     pidfd: PidFd,
     gate: Option<Gate>,
-    /// `None`: it became its program.
+    /// `None`: another supervisor has started it.
     report: Option<Report>,
     stdin: Option<OwnedFd>,
     unsent: Vec<u8>,
     channels: Vec<ChannelId>,
     /// For the sentences about a failure.
     spec: Arc<ProcessSpec>,
-    /// The same, as long as there is the report.
+    /// The same.
     program: String,
     /// Boxed: most have not.
     ended: Option<Box<Ended>>,
@@ -111,10 +111,10 @@ pub(super) struct Children {
     next_channel: u64,
     /// Where they outlive us, if anywhere.
     bag: Option<Bag>,
+    /// The item of what they tell before exec.
+    reports: Option<u64>,
     /// Of those whose end is being told.
     leaving: BTreeMap<ProcessId, ChildPiece<'static>>,
-    /// Whose gates were opened, and who may not be their programs yet.
-    to_report: BTreeSet<ProcessId>,
     /// Of whom something is to be written down.
     changed: BTreeSet<ProcessId>,
     /// What belonged to those who are gone.
@@ -134,8 +134,8 @@ impl Children {
             known: BTreeSet::new(),
             next_channel: 1,
             bag: None,
+            reports: None,
             leaving: BTreeMap::new(),
-            to_report: BTreeSet::new(),
             changed: BTreeSet::new(),
             spent: Vec::new(),
         }
@@ -177,7 +177,7 @@ impl Children {
         let item = self.put_by(order, &spawned);
         let Spawned { pid, pidfd, gate, report, stdin, stdout, stderr, .. } = spawned;
         let connected = poll
-            .add(&pidfd, id.0, Interest::READ)
+            .add(&pidfd, id.0, Interest::READ_ONCE)
             .and_then(|()| self.connect(pid, [stdout, stderr].into_iter().flatten().zip(logs)));
         let channels = match connected {
             Ok(channels) => channels,
@@ -254,7 +254,6 @@ impl Children {
     pub(super) fn release(&mut self, id: ProcessId) {
         if let Some(gate) = self.children.get_mut(&id).and_then(|child| child.gate.take()) {
             gate.open();
-            self.to_report.insert(id);
         }
     }
 
@@ -272,8 +271,9 @@ impl Children {
     pub(super) fn collect(&mut self, poll: &mut Epoll) -> (Vec<Input>, bool) {
         let (mut told, mut left) = (Vec::new(), AT_ONCE);
         while left > 0 {
-            let Ok(ready) = poll.wait(Some(Duration::ZERO)) else { return (told, true) };
-            let tokens: Vec<u64> = ready.iter().take(left).map(|(token, _)| *token).collect();
+            // What is told once must be taken in.
+            let Ok(ready) = poll.wait_for(left, Some(Duration::ZERO)) else { return (told, true) };
+            let tokens: Vec<u64> = ready.iter().map(|(token, _)| *token).collect();
             if tokens.is_empty() {
                 return (told, true);
             }
@@ -295,19 +295,22 @@ impl Children {
     fn reap(&mut self, poll: &Epoll, id: ProcessId) -> Option<Input> {
         let child = self.children.get_mut(&id)?;
         let status = match child.pidfd.try_reap() {
-            Ok(None) => return None,
+            Ok(None) => {
+                let _ = poll.modify(&child.pidfd, id.0, Interest::READ_ONCE);
+                return None;
+            }
             Ok(Some(status)) => status,
             // It is not our child: another supervisord has started it.
             Err(_) => match child.pidfd.status_of_stranger(child.pid) {
                 Some(status) => status,
                 None => {
-                    let _ = poll.modify(&child.pidfd, id.0, Interest::END);
+                    let _ = poll.modify(&child.pidfd, id.0, Interest::END_ONCE);
                     return None;
                 }
             },
         };
-        let _ = poll.remove(&child.pidfd);
-        let failure = child.report.as_ref().and_then(Report::read);
+        let is_well = status == WaitStatus::Exited(0);
+        let failure = child.report.as_ref().filter(|_| !is_well).and_then(Report::read);
         if failure.is_some_and(|failure| failure.step == Step::Gate) {
             return self.unborn(id);
         }

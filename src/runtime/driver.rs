@@ -221,6 +221,7 @@ impl Driver {
         if let Some(legacy) = parts.legacy {
             driver.take_over(poll, legacy);
         }
+        driver.children.put_reports();
         driver.begin_record();
         if let Some(recovered) = parts.recovered {
             driver.recover(poll, *recovered);
@@ -331,7 +332,7 @@ impl Driver {
 
     /// Lets go of what nobody needs any more.
     fn tidy(&mut self, at_leisure: bool) {
-        self.children.tidy(at_leisure);
+        self.children.tidy();
         if self.needs_bag() {
             self.children.tidy_bag(at_leisure);
         }

@@ -109,9 +109,10 @@ pub struct Life {
 impl Life {
     /// What it had in a bag is in none any more.
     pub fn is_kept_nowhere(&mut self) {
-        let ChildrenRecord { children, sockets, .. } = &mut self.children;
+        let ChildrenRecord { children, sockets, reports, .. } = &mut self.children;
         children.iter_mut().for_each(|child| child.item = None);
         sockets.iter_mut().for_each(|socket| socket.item = None);
+        reports.iter_mut().for_each(|reports| reports.item = None);
     }
 }
 
@@ -128,6 +129,19 @@ pub struct ChildrenRecord {
     /// Where they live.
     #[serde(default)]
     pub places: PlacesRecord,
+    /// Where they tell what fails before exec.
+    #[serde(default)]
+    pub reports: Option<ReportsRecord>,
+}
+
+/// The pipe where children tell what fails before exec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportsRecord {
+    /// Its two ends.
+    pub ends: [RawFd; 2],
+    /// Its item in the bag.
+    #[serde(default)]
+    pub item: Option<u64>,
 }
 
 /// A child.
@@ -144,9 +158,12 @@ pub struct ChildRecord {
     /// While it waits at its gate.
     #[serde(default)]
     pub gate: Option<RawFd>,
-    /// What it tells before exec, unless that is done.
+    /// What it tells before exec, where that has a pipe of its own.
     #[serde(default)]
     pub report: Option<RawFd>,
+    /// By which birth it tells it in the pipe of all.
+    #[serde(default)]
+    pub birth: Option<u64>,
     /// Its stdin.
     pub stdin: Option<RawFd>,
     /// What waits to be written there.
@@ -226,6 +243,7 @@ impl Record {
         all.extend(self.ground.passed.iter().map(|(_, fd)| *fd));
         all.extend(children.children.iter().flat_map(of_child));
         all.extend(children.sockets.iter().map(|socket| socket.fd));
+        all.extend(children.reports.iter().flat_map(|reports| reports.ends));
         all.extend(plane.files.iter().map(|file| file.fd));
         all.extend(plane.channels.iter().map(|channel| channel.fd));
         all.extend(self.clients.iter().map(|client| client.fd));

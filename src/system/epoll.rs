@@ -17,23 +17,30 @@ pub struct Interest {
     pub writable: bool,
     /// Something exceptional, which is told as readable.
     pub priority: bool,
+    /// It is told once, and again only after [`Epoll::modify`].
+    pub once: bool,
 }
 
 impl Interest {
-    /// Reading only.
-    pub const READ: Self = Self { readable: true, writable: false, priority: false };
-    /// Writing only.
-    pub const WRITE: Self = Self { readable: false, writable: true, priority: false };
-    /// What is exceptional only.
-    pub const PRIORITY: Self = Self { readable: false, writable: false, priority: true };
     /// Only that the other side has closed, which is always told.
-    pub const END: Self = Self { readable: false, writable: false, priority: false };
+    pub const END: Self = Self { readable: false, writable: false, priority: false, once: false };
+    /// Reading only.
+    pub const READ: Self = Self { readable: true, ..Self::END };
+    /// Writing only.
+    pub const WRITE: Self = Self { writable: true, ..Self::END };
+    /// What is exceptional only.
+    pub const PRIORITY: Self = Self { priority: true, ..Self::END };
+    /// Reading only, once.
+    pub const READ_ONCE: Self = Self { once: true, ..Self::READ };
+    /// Only that the other side has closed, once.
+    pub const END_ONCE: Self = Self { once: true, ..Self::END };
 
     fn flags(self) -> epoll::EventFlags {
         let mut flags = epoll::EventFlags::empty();
         flags.set(epoll::EventFlags::IN, self.readable);
         flags.set(epoll::EventFlags::OUT, self.writable);
         flags.set(epoll::EventFlags::PRI, self.priority);
+        flags.set(epoll::EventFlags::ONESHOT, self.once);
         flags
     }
 }
@@ -103,13 +110,22 @@ impl Epoll {
     /// # Errors
     /// Those of epoll_wait(2); an interrupted wait is an empty answer.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<&[(u64, Interest)]> {
+        self.wait_for(BATCH, timeout)
+    }
+
+    /// The same, for so many of them at most: what is not told now is told by the next wait.
+    ///
+    /// # Errors
+    /// Those of [`Self::wait`].
+    pub fn wait_for(&mut self, most: usize, timeout: Option<Duration>) -> io::Result<&[(u64, Interest)]> {
         let timeout = timeout.map(|t| Timespec {
             tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: t.subsec_nanos().into(),
         });
         self.ready.clear();
         let mut space = [const { MaybeUninit::<epoll::Event>::uninit() }; BATCH];
-        let events = match epoll::wait(&self.fd, &mut space, timeout.as_ref()) {
+        let space = &mut space[..most.clamp(1, BATCH)];
+        let events = match epoll::wait(&self.fd, space, timeout.as_ref()) {
             Ok((events, _)) => events,
             Err(rustix::io::Errno::INTR) => return Ok(&[]),
             Err(error) => return Err(error.into()),
@@ -119,7 +135,7 @@ impl Epoll {
             let (flags, data) = (event.flags, event.data);
             let readable = flags.intersects(epoll::EventFlags::IN | epoll::EventFlags::PRI | closed);
             let writable = flags.intersects(epoll::EventFlags::OUT | closed);
-            (data.u64(), Interest { readable, writable, priority: false })
+            (data.u64(), Interest { readable, writable, ..Interest::END })
         }));
         Ok(&self.ready)
     }
@@ -148,5 +164,32 @@ impl AsFd for Epoll {
 impl AsRawFd for Epoll {
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    use super::*;
+
+    #[test]
+    fn what_is_told_once_is_told_by_the_wait_that_has_room_for_it() {
+        let mut poll = Epoll::new().unwrap();
+        let pipes: Vec<_> = (0..5).map(|_| pipe_with(PipeFlags::CLOEXEC).unwrap()).collect();
+        for (token, (read, write)) in (0..).zip(&pipes) {
+            poll.add(read, token, Interest::READ_ONCE).unwrap();
+            rustix::io::write(write, b"x").unwrap();
+        }
+        let mut told = Vec::new();
+        for expected in [2, 2, 1, 0] {
+            let ready = poll.wait_for(2, Some(Duration::ZERO)).unwrap();
+            assert_eq!(ready.len(), expected);
+            told.extend(ready.iter().map(|(token, _)| *token));
+        }
+        told.sort_unstable();
+        assert_eq!(told, [0, 1, 2, 3, 4]);
+        poll.modify(&pipes[3].0, 3, Interest::READ_ONCE).unwrap();
+        assert_eq!(poll.wait(Some(Duration::ZERO)).unwrap(), [(3, Interest::READ)]);
     }
 }

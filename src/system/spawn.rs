@@ -5,14 +5,12 @@
 
 use std::ffi::{CStr, CString};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::errno::{errno_name, errno_words};
 use super::fds::duplicate_from;
@@ -20,13 +18,16 @@ use super::pidfd::PidFd;
 use super::user::Identity;
 
 pub use nursery::{prepare, tidy};
+pub use report::{Report, go_on_with_reports, with_report_ends};
 
 mod calls;
 mod child;
 mod nursery;
+mod report;
 
 use child::Ends;
 use nursery::Born;
+use report::Teller;
 
 /// libc's own constant does not fit the type that it has.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -140,58 +141,9 @@ impl From<OwnedFd> for Gate {
     }
 }
 
-impl From<OwnedFd> for Report {
-    fn from(fd: OwnedFd) -> Self {
-        Self(File::from(fd))
-    }
-}
-
 impl AsFd for Gate {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
-    }
-}
-
-/// Readable when exec is done, one way or the other.
-#[derive(Debug)]
-pub struct Report(File);
-
-impl Report {
-    /// What failed; `None` when nothing did, or nothing has yet. Final once the child has ended.
-    #[must_use]
-    pub fn read(&self) -> Option<ExecFailure> {
-        let mut message = [0; 8];
-        if (&self.0).read(&mut message).ok()? != message.len() {
-            return None;
-        }
-        let [step, a, b, c, d, ..] = message;
-        Some(ExecFailure { step: Step::from_code(step)?, errno: i32::from_ne_bytes([a, b, c, d]) })
-    }
-
-    /// Has its pipe take little: where it stays for as long as its program, the pages in the pipes of a user are counted.
-    ///
-    /// # Errors
-    /// Those of fcntl(2).
-    pub fn shrink(&self) -> io::Result<()> {
-        fcntl_setpipe_size(&self.0, 4096)?;
-        Ok(())
-    }
-
-    /// `true`: the child has become its program. `false`: there is something to read. `None`: neither yet.
-    #[must_use]
-    pub fn is_empty(&self) -> Option<bool> {
-        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-        poll(&mut fds, Some(&Timespec::default())).ok()?;
-        match fds[0].revents() {
-            events if events.contains(PollFlags::IN) => Some(false),
-            events => events.contains(PollFlags::HUP).then_some(true),
-        }
-    }
-}
-
-impl AsFd for Report {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
     }
 }
 
@@ -338,7 +290,6 @@ struct TheirEnds {
     stdout: OwnedFd,
     /// `None`: goes where stdout goes.
     stderr: Option<OwnedFd>,
-    report: OwnedFd,
     /// Which of its first three descriptors are of pipes of ours, whose ends do not block yet.
     piped: [bool; 3],
 }
@@ -348,7 +299,6 @@ struct OurEnds {
     stdin: Option<OwnedFd>,
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
-    report: File,
 }
 
 /// Starts a child, which waits at its gate. Its ends may stay open here for a moment, until [`tidy`] finds that it has them.
@@ -358,17 +308,18 @@ struct OurEnds {
 pub fn spawn(mut plan: SpawnPlan) -> Result<Spawned, SpawnError> {
     let cgroup = plan.cgroup.take();
     let cgroup = cgroup.as_ref().map(AsRawFd::as_raw_fd);
+    let teller = report::next_birth().map_err(SpawnError::Pipes)?;
     let (ours, theirs) = make_ends(&mut plan).map_err(SpawnError::Pipes)?;
-    let Born { pid, pidfd, in_cgroup, gate } = match nursery::bear(Box::new(plan), cgroup, &theirs) {
+    let Born { pid, pidfd, in_cgroup, gate } = match nursery::bear(Box::new(plan), cgroup, &theirs, teller) {
         Ok(born) => born,
-        Err(plan) => fork(plan, cgroup, &theirs)?,
+        Err(plan) => fork(plan, cgroup, &theirs, teller)?,
     };
     Ok(Spawned {
         pid,
         pidfd: PidFd::new(pidfd),
         in_cgroup,
         gate,
-        report: Report(ours.report),
+        report: Report::Birth(teller.birth),
         stdin: ours.stdin,
         stdout: ours.stdout,
         stderr: ours.stderr,
@@ -376,17 +327,22 @@ pub fn spawn(mut plan: SpawnPlan) -> Result<Spawned, SpawnError> {
 }
 
 /// A child with a copy of all that we have.
-fn fork(plan: Box<SpawnPlan>, cgroup: Option<i32>, ends: &TheirEnds) -> Result<Born, SpawnError> {
+fn fork(
+    plan: Box<SpawnPlan>,
+    cgroup: Option<i32>,
+    ends: &TheirEnds,
+    teller: Teller,
+) -> Result<Born, SpawnError> {
     let (gate, ours) = pipe_with(PipeFlags::CLOEXEC).map_err(|error| SpawnError::Pipes(error.into()))?;
     let piped = ends.piped;
     let stderr = ends.stderr.as_ref().unwrap_or(&ends.stdout);
-    let ends = [&ends.stdin, &ends.stdout, stderr, &gate, &ends.report];
+    let ends = [&ends.stdin, &ends.stdout, stderr, &gate];
     // So that none stands where another is to go.
     let high = |end: &OwnedFd| duplicate_from(end.as_raw_fd(), 10);
     let high = ends.into_iter().map(high).collect::<io::Result<Vec<_>>>().map_err(SpawnError::Pipes)?;
-    let mut numbers = [0; 5];
+    let mut numbers = [0; 4];
     numbers.iter_mut().zip(&high).for_each(|(number, end)| *number = end.as_raw_fd());
-    let prepared = child::Prepared::new(plan, Ends { numbers, piped }, None, (1..=64).collect());
+    let prepared = child::Prepared::new(plan, Ends { numbers, piped, teller }, None, (1..=64).collect());
     let (pid, in_cgroup) = child::fork(&prepared, cgroup).map_err(SpawnError::Fork)?;
     match PidFd::open(pid) {
         Ok(pidfd) => Ok(Born { pid, pidfd: pidfd.into_fd(), in_cgroup, gate: Gate::from(ours) }),
@@ -418,11 +374,9 @@ fn make_ends(plan: &mut SpawnPlan) -> io::Result<(OurEnds, TheirEnds)> {
         true => (None, None),
         false => output(plan.stderr.take()).map(|(ours, theirs)| (ours, Some(theirs)))?,
     };
-    let (our_report, report) = unblocked_pipe()?;
     let piped = [our_stdin.is_some(), our_stdout.is_some(), our_stderr.is_some()];
-    let theirs = TheirEnds { stdin, stdout, stderr, report, piped };
-    let ours =
-        OurEnds { stdin: our_stdin, stdout: our_stdout, stderr: our_stderr, report: our_report.into() };
+    let theirs = TheirEnds { stdin, stdout, stderr, piped };
+    let ours = OurEnds { stdin: our_stdin, stdout: our_stdout, stderr: our_stderr };
     Ok((ours, theirs))
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::ops::Not;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -27,8 +28,6 @@ use crate::system::spawn::{self, Report, Spawned};
 const IN_PASSING: usize = 2;
 /// The same when there is time.
 const AT_LEISURE: usize = 64;
-/// So many reports are not left for leisure; nor are more looked at in one go.
-const MANY: usize = 500;
 /// So many descriptors are not closed here.
 const CROWD: usize = 32;
 
@@ -38,6 +37,8 @@ pub(super) struct ChildPiece<'a> {
     pid: i32,
     item: Option<u64>,
     program: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    birth: Option<u64>,
     #[serde(default, skip_serializing_if = "is_none")]
     unsent: Cow<'a, [u8]>,
     #[serde(default, skip_serializing_if = "Not::not")]
@@ -77,12 +78,10 @@ impl Children {
     pub(super) fn put_by(&mut self, order: &Order<'_>, spawned: &Spawned) -> Option<u64> {
         let name = order.name;
         let bag = self.bag.as_mut()?;
-        // At worst it takes more.
-        let _ = spawned.report.shrink();
         let streams =
             [(Role::Stdin, &spawned.stdin), (Role::Stdout, &spawned.stdout), (Role::Stderr, &spawned.stderr)];
         let streams = streams.into_iter().filter_map(|(role, fd)| Some((role, fd.as_ref()?.as_fd())));
-        let own = [(Role::Pidfd, spawned.pidfd.as_fd()), (Role::Report, spawned.report.as_fd())];
+        let own = [(Role::Pidfd, spawned.pidfd.as_fd())];
         let (roles, fds): (Vec<Role>, Vec<BorrowedFd<'_>>) = own.into_iter().chain(streams).unzip();
         let now = clock::now();
         let logs = [order.stdout.clone(), order.stderr.clone()];
@@ -150,12 +149,9 @@ impl Children {
     }
 
     /// Closes what nobody needs any more.
-    pub(in crate::runtime) fn tidy(&mut self, at_leisure: bool) {
+    pub(in crate::runtime) fn tidy(&mut self) {
         spawn::tidy();
         self.close_spent();
-        if at_leisure || self.to_report.len() > MANY {
-            self.close_reports();
-        }
     }
 
     /// Lets a little of what nobody wants any more go from the bag.
@@ -174,28 +170,6 @@ impl Children {
         }
     }
 
-    /// Closes what those who have become their programs have no use for: a descriptor for each.
-    fn close_reports(&mut self) {
-        let some: Vec<ProcessId> = self.to_report.iter().take(MANY).copied().collect();
-        for id in some {
-            let child = self.children.get_mut(&id).filter(|child| child.ended.is_none());
-            match child.as_ref().and_then(|child| child.report.as_ref()).map(Report::is_empty) {
-                // Not yet.
-                Some(None) => continue,
-                Some(Some(true)) => {
-                    if let Some(child) = child {
-                        child.report = None;
-                        // Nobody will ask any more what could not be executed.
-                        child.program = String::new();
-                    }
-                }
-                // It is read when the child has ended.
-                Some(Some(false)) | None => {}
-            }
-            self.to_report.remove(&id);
-        }
-    }
-
     /// Lets all of it go: another binary does not know of it.
     pub(in crate::runtime) fn tidy_wholly(&mut self) {
         if let Some(bag) = &mut self.bag {
@@ -205,7 +179,7 @@ impl Children {
 
     /// There is something to close.
     pub(in crate::runtime) fn is_untidy(&self) -> bool {
-        spawn::tidy() || !self.to_report.is_empty()
+        spawn::tidy()
     }
 
     /// Something in the bag is wanted no more.
@@ -267,6 +241,7 @@ impl Children {
         busy: &dyn Fn(ProcessId),
     ) -> (Vec<Notice>, Vec<Input>) {
         self.recover_sockets(pieces, &mut treasure);
+        self.recover_reports(&mut treasure);
         let (mut missing, mut inputs) = (Vec::new(), Vec::new());
         for process in engine.processes() {
             busy(process.id);
@@ -307,6 +282,40 @@ impl Children {
             numbered.extend(socket.item.and_then(|item| treasure.take_socket(item)).map(|fd| (number, fd)));
         }
         self.sockets.resume(record, &mut Inheritance::from_parts(numbered));
+    }
+
+    fn recover_reports(&mut self, treasure: &mut Treasure) {
+        if let Some((item, ends)) = treasure.take_reports() {
+            self.go_on_with_reports(Ok(ends), Some(item));
+        }
+        self.put_reports();
+    }
+
+    /// What children of those before us tell before exec comes to us.
+    pub(super) fn go_on_with_reports(&mut self, ends: io::Result<Vec<OwnedFd>>, item: Option<u64>) {
+        let ends = ends.and_then(|ends| ends.try_into().map_err(|_| io::ErrorKind::InvalidData.into()));
+        match ends.and_then(|ends| spawn::go_on_with_reports(&ends)) {
+            Ok(()) => self.reports = item,
+            Err(error) => {
+                self.take_out(item);
+                let why = io_errno_words(&error);
+                self.places
+                    .warn(format!("what programs could not be executed for is not told any more: {why}"));
+            }
+        }
+    }
+
+    /// What children tell before exec is in the bag, if there is one, before any of them.
+    pub(in crate::runtime) fn put_reports(&mut self) {
+        let (Some(bag), None) = (&mut self.bag, self.reports) else { return };
+        let put = |ends: [BorrowedFd<'_>; 2]| kept::put(bag, &Label::Reports, &ends);
+        match spawn::with_report_ends(put) {
+            Ok(item) => self.reports = Some(item),
+            Err(error) => {
+                let why = io_errno_words(&error);
+                self.places.warn(format!("what fails at a crash of supervisord would not be told: {why}"));
+            }
+        }
     }
 
     fn recover_child(
@@ -366,6 +375,7 @@ impl Child {
             pid: self.pid,
             item: self.item,
             program: Cow::Borrowed(&self.program),
+            birth: self.report.as_ref().and_then(Report::birth),
             unsent: Cow::Borrowed(&self.unsent),
             deaf: self.stdin.is_none(),
             ended: self.ended.as_deref().map(Cow::Borrowed),
@@ -377,8 +387,8 @@ impl Child {
         process: &Process,
         piece: ChildPiece<'_>,
         mut fds: HashMap<Role, OwnedFd>,
-    ) -> std::io::Result<Self> {
-        let ChildPiece { pid, item, program, unsent, deaf, ended } = piece;
+    ) -> io::Result<Self> {
+        let ChildPiece { pid, item, program, birth, unsent, deaf, ended } = piece;
         let reports = fds.contains_key(&Role::Report);
         let numbers = [Role::Pidfd, Role::Report, Role::Stdin];
         let parts = (0..).zip(numbers).filter_map(|(number, role)| Some((number, fds.remove(&role)?)));
@@ -391,6 +401,7 @@ impl Child {
             pidfd: 0,
             gate: None,
             report: reports.then_some(1),
+            birth,
             stdin: Some(2).filter(|_| !deaf),
             unsent: unsent.into_owned(),
             channels: Vec::new(),

@@ -10,11 +10,11 @@ use super::{Child, Children, STDIN};
 use crate::api::{Level, Notice, WaitStatus};
 use crate::engine::{Evidence, Input, ProcessId};
 use crate::logs::plane::{Paused, Plane};
-use crate::runtime::record::{ChildRecord, ChildrenRecord};
+use crate::runtime::record::{ChildRecord, ChildrenRecord, ReportsRecord};
 use crate::system::epoll::{Epoll, Interest};
 use crate::system::pidfd::PidFd;
 use crate::system::reexec::Inheritance;
-use crate::system::spawn::{Gate, Report};
+use crate::system::spawn::{self, Gate, Report};
 
 impl Children {
     /// What another binary has to know of them, but for their streams.
@@ -26,7 +26,8 @@ impl Children {
             pid: child.pid,
             pidfd: child.pidfd.as_raw_fd(),
             gate: child.gate.as_ref().map(|gate| gate.as_fd().as_raw_fd()),
-            report: child.report.as_ref().map(|report| report.as_fd().as_raw_fd()),
+            report: child.report.as_ref().and_then(Report::own).map(|fd| fd.as_raw_fd()),
+            birth: child.report.as_ref().and_then(Report::birth),
             stdin: child.stdin.as_ref().map(raw),
             unsent: child.unsent.clone(),
             channels: child.channels.clone(),
@@ -35,11 +36,13 @@ impl Children {
             ended: child.ended.as_deref().cloned(),
             item: child.item,
         };
+        let reports = spawn::with_report_ends(|ends| Ok(ends.map(|end| end.as_raw_fd())));
         ChildrenRecord {
             next_channel: self.next_channel,
             children: self.children.iter().map(|(id, child)| one((id, child))).collect(),
             sockets: self.sockets.record(),
             places: self.places.record(),
+            reports: reports.ok().map(|ends| ReportsRecord { ends, item: self.reports }),
         }
     }
 
@@ -52,6 +55,10 @@ impl Children {
     ) -> (Vec<Notice>, Vec<Input>) {
         let mut missing = Vec::new();
         self.next_channel = self.next_channel.max(record.next_channel);
+        if let Some(ReportsRecord { ends, item }) = record.reports {
+            let given = ends.map(|fd| inheritance.give(fd));
+            self.go_on_with_reports(given.into_iter().collect(), item);
+        }
         self.sockets.resume(record.sockets, inheritance);
         let mut inputs = self.places.resume(poll, record.places);
         for child in record.children {
@@ -95,9 +102,10 @@ impl Child {
             inheritance.give(record.pidfd).map_or_else(|_| PidFd::open(pid), |fd| Ok(PidFd::new(fd)))?;
         let gate = record.gate.and_then(|fd| inheritance.give(fd).ok()).map(Gate::from);
         let report = record.report.map(|fd| inheritance.give(fd)).transpose()?.map(Report::from);
+        let report = report.or(record.birth.map(Report::Birth));
         let stdin = record.stdin.and_then(|fd| inheritance.give(fd).ok());
         if ended.is_none() {
-            poll.add(&pidfd, id.0, Interest::READ)?;
+            poll.add(&pidfd, id.0, Interest::READ_ONCE)?;
         }
         if let Some(stdin) = stdin.as_ref().filter(|_| !unsent.is_empty()) {
             poll.add(stdin, id.0 | STDIN, Interest::WRITE)?;

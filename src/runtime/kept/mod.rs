@@ -72,6 +72,8 @@ pub enum Label {
     },
     /// A socket that programs share.
     Socket,
+    /// The pipe where children tell what fails before exec: its two ends.
+    Reports,
     /// A child.
     Child {
         /// The process that it is an instance of, as `group:name`.
@@ -301,16 +303,26 @@ impl Treasure {
     pub fn anybody_lives(&self) -> bool {
         let children = self.0.values().filter_map(|(label, fds)| match label {
             Label::Child { roles, .. } => roles.iter().zip(fds).find(|(role, _)| **role == Role::Pidfd),
-            Label::Ears { .. } | Label::Socket => None,
+            Label::Ears { .. } | Label::Socket | Label::Reports => None,
         });
         let mut children = children.map(|(_, pidfd)| pidfd);
         children.any(is_running)
     }
 
     fn take_ears(&mut self) -> Vec<OwnedFd> {
-        let ears = self.0.iter().filter(|(_, (label, _))| matches!(label, Label::Ears { .. }));
-        let number = ears.map(|(number, _)| *number).max();
-        number.and_then(|number| self.0.remove(&number)).map(|(_, fds)| fds).unwrap_or_default()
+        let ears = self.take_last(|label| matches!(label, Label::Ears { .. }));
+        ears.map(|(_, fds)| fds).unwrap_or_default()
+    }
+
+    /// Where children tell what fails before exec, with its number.
+    pub(super) fn take_reports(&mut self) -> Option<(u64, Vec<OwnedFd>)> {
+        self.take_last(|label| matches!(label, Label::Reports))
+    }
+
+    fn take_last(&mut self, is_wanted: impl Fn(&Label) -> bool) -> Option<(u64, Vec<OwnedFd>)> {
+        let wanted = self.0.iter().filter(|(_, (label, _))| is_wanted(label));
+        let number = wanted.map(|(number, _)| *number).max()?;
+        self.0.remove(&number).map(|(_, fds)| (number, fds))
     }
 
     /// A shared socket.

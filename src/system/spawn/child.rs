@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use libc::{c_char, c_int};
 use nix::errno::Errno;
 
+use super::report::{self, Teller};
 use super::{SpawnPlan, Step, calls};
 
 /// Where the child keeps its end of the gate and of the report.
@@ -38,10 +39,12 @@ pub(super) struct Prepared {
 
 /// Where the child finds its ends.
 pub(super) struct Ends {
-    /// What goes to 0, 1, 2, [`GATE`] and [`REPORT`]; each is 10 or more.
-    pub(super) numbers: [c_int; 5],
+    /// What goes to 0, 1, 2 and [`GATE`]; each is 10 or more, and so is that of the report.
+    pub(super) numbers: [c_int; 4],
     /// Which of the first three are of pipes whose ends do not block yet.
     pub(super) piped: [bool; 3],
+    /// What goes to [`REPORT`].
+    pub(super) teller: Teller,
 }
 
 /// What a child needs in order to leave its parent's table of descriptors.
@@ -153,7 +156,7 @@ pub(super) fn run(prepared: &Prepared) -> ! {
     for signal in &*prepared.dispositions {
         calls::reset(*signal);
     }
-    wait_at_gate();
+    wait_at_gate(prepared);
     let (step, errno) = become_program(prepared);
     tell(prepared, step, errno);
     calls::end()
@@ -163,8 +166,7 @@ pub(super) fn run(prepared: &Prepared) -> ! {
 fn leave_table(prepared: &Prepared) {
     let Some(shared) = &prepared.shared else { return };
     if let Err(errno) = calls::leave_table(shared.first) {
-        let [.., to] = prepared.ends.numbers;
-        report(to, Step::Exec, errno);
+        report(prepared.ends.teller, Step::Exec, errno);
         calls::end();
     }
     shared.word.store(APART, Ordering::Release);
@@ -173,12 +175,12 @@ fn leave_table(prepared: &Prepared) {
 /// 0, 1, 2, the gate and the report; everything else is closed.
 fn take_descriptors(prepared: &Prepared) {
     // The sources are 10 or more, so no target is a source that is still needed.
-    let [stdin, stdout, stderr, gate, report] = prepared.ends.numbers;
+    let [stdin, stdout, stderr, gate] = prepared.ends.numbers;
     calls::put(stdin, 0, 0);
     calls::put(stdout, 1, 0);
     calls::put(stderr, 2, 0);
     calls::put(gate, GATE, libc::O_CLOEXEC);
-    calls::put(report, REPORT, libc::O_CLOEXEC);
+    calls::put(prepared.ends.teller.pipe, REPORT, libc::O_CLOEXEC);
     calls::close_from(REPORT + 1);
     for (fd, is_piped) in (0..).zip(prepared.ends.piped) {
         if is_piped {
@@ -188,22 +190,26 @@ fn take_descriptors(prepared: &Prepared) {
 }
 
 /// Waits for the word; the end of the file means that the parent is gone.
-fn wait_at_gate() {
+fn wait_at_gate(prepared: &Prepared) {
     loop {
         match calls::read_byte(GATE) {
             Ok(Some(GO)) => return,
             Err(libc::EINTR) => {}
             _ => {
-                report(REPORT, Step::Gate, 0);
+                report(at_its_place(prepared), Step::Gate, 0);
                 calls::end();
             }
         }
     }
 }
 
-fn report(to: c_int, step: Step, errno: c_int) {
-    let [a, b, c, d] = errno.to_ne_bytes();
-    calls::write(to, &[step.code(), a, b, c, d, 0, 0, 0]);
+/// From where descriptors were taken on.
+fn at_its_place(prepared: &Prepared) -> Teller {
+    Teller { pipe: REPORT, ..prepared.ends.teller }
+}
+
+fn report(teller: Teller, step: Step, errno: c_int) {
+    calls::write(teller.pipe, report::message(teller.birth, step, errno).as_flattened());
 }
 
 /// Returns only when something failed.
@@ -272,7 +278,7 @@ fn tell(prepared: &Prepared, step: Step, errno: c_int) {
         _ => write!(reason, "{:?}", Errno::from_raw(errno)),
     };
     // First: writing to a stderr that nobody reads any more ends us by SIGPIPE.
-    report(REPORT, step, errno);
+    report(at_its_place(prepared), step, errno);
     let end = b"\nsupervisor: child process was not spawned\n";
     let sentence = [b"supervisor: couldn't ", what.as_bytes(), whom, b": ", reason.as_bytes(), end];
     calls::write_parts(2, sentence.map(IoSlice::new));

@@ -37,6 +37,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::thread::futex;
 
 use super::child::{self, Ends, Prepared, Shared};
+use super::report::{self, Teller};
 use super::{Gate, SpawnPlan, TheirEnds};
 use crate::system::fds::duplicate_from;
 
@@ -76,14 +77,13 @@ struct Nursery {
     first: c_int,
     /// Signals that are ignored, as children must not inherit.
     ignored: Arc<[c_int]>,
-    births: u64,
 }
 
 struct Place {
     /// The highest address of the stack.
     top: NonNull<u8>,
     /// Where the ends of a child wait for it, but for that of its gate.
-    ends: [OwnedFd; 4],
+    ends: [OwnedFd; 3],
     lent: bool,
     gate: Pipe,
     /// Which birth it was.
@@ -117,6 +117,7 @@ pub(super) fn bear(
     plan: Box<SpawnPlan>,
     cgroup: Option<c_int>,
     ends: &TheirEnds,
+    teller: Teller,
 ) -> Result<Born, Box<SpawnPlan>> {
     if plan.apart {
         return Err(plan);
@@ -124,7 +125,7 @@ pub(super) fn bear(
     let mut state = state();
     state.be_made();
     let State::Made(nursery) = &mut *state else { return Err(plan) };
-    let born = nursery.bear(plan, cgroup, ends);
+    let born = nursery.bear(plan, cgroup, ends, teller);
     if born.as_ref().is_err_and(|(_, error)| is_lasting(error)) {
         *state = State::Impossible;
     }
@@ -188,17 +189,18 @@ impl Nursery {
         let stopgap = OwnedFd::from(std::fs::File::open("/dev/null")?);
         let stopgap = duplicate_from(stopgap.as_raw_fd(), 10)?;
         let end = || duplicate_from(stopgap.as_raw_fd(), 10);
+        let report = report::number()?;
         let mut places = Vec::with_capacity(PLACES);
         let mut gates = Vec::with_capacity(PLACES);
         for _ in 0..PLACES {
             let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
             let theirs = duplicate_from(theirs.as_raw_fd(), 10)?;
-            places.push((stack()?, [end()?, end()?, end()?, end()?], theirs));
+            places.push((stack()?, [end()?, end()?, end()?], theirs));
             gates.push(ours);
         }
         let numbers =
             places.iter().flat_map(|(_, ends, gate)| ends.iter().chain([gate])).map(AsRawFd::as_raw_fd);
-        let first = numbers.max().unwrap_or(0) + 1;
+        let first = numbers.chain([report]).max().unwrap_or(0) + 1;
         let place = |((top, ends, theirs), ours): ((_, _, OwnedFd), OwnedFd)| {
             // No child has it: else a child would hold its own gate open.
             let ours = Arc::new(duplicate_from(ours.as_raw_fd(), first)?);
@@ -213,7 +215,7 @@ impl Nursery {
             })
         };
         let places = places.into_iter().zip(gates).map(place).collect::<io::Result<_>>()?;
-        Ok(Self { places, stopgap, first, ignored: ignored(), births: 0 })
+        Ok(Self { places, stopgap, first, ignored: ignored() })
     }
 
     fn tidy(&mut self) {
@@ -249,6 +251,7 @@ impl Nursery {
         plan: Box<SpawnPlan>,
         cgroup: Option<c_int>,
         ends: &TheirEnds,
+        teller: Teller,
     ) -> Result<Born, (Box<SpawnPlan>, io::Error)> {
         let Some(index) = self.free_place() else { return Err((plan, io::ErrorKind::WouldBlock.into())) };
         let (place, word) = (&mut self.places[index], &WORDS[index]);
@@ -256,11 +259,10 @@ impl Nursery {
             place.take_back(&self.stopgap);
             return Err((plan, error));
         }
-        self.births += 1;
-        (place.birth, place.is_stuck) = (self.births, false);
-        let [stdin, stdout, stderr, report] = place.ends.each_ref().map(AsRawFd::as_raw_fd);
-        let numbers = [stdin, stdout, stderr, place.gate.theirs.as_raw_fd(), report];
-        let ends = Ends { numbers, piped: ends.piped };
+        (place.birth, place.is_stuck) = (teller.birth, false);
+        let [stdin, stdout, stderr] = place.ends.each_ref().map(AsRawFd::as_raw_fd);
+        let numbers = [stdin, stdout, stderr, place.gate.theirs.as_raw_fd()];
+        let ends = Ends { numbers, piped: ends.piped, teller };
         let shared = Shared { first: self.first, word };
         let prepared = Box::new(Prepared::new(plan, ends, Some(shared), Arc::clone(&self.ignored)));
         word.store(BORN, Ordering::Release);
@@ -299,7 +301,7 @@ impl Place {
         }
         self.gate.empty()?;
         let stderr = ends.stderr.as_ref().unwrap_or(&ends.stdout);
-        let theirs = [&ends.stdin, &ends.stdout, stderr, &ends.report];
+        let theirs = [&ends.stdin, &ends.stdout, stderr];
         self.ends.iter_mut().zip(theirs).try_for_each(|(number, end)| put(end, number))
     }
 

@@ -1,4 +1,7 @@
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 use crate::api::{Signal, WaitStatus};
@@ -45,28 +48,48 @@ fn a_program_runs_once_its_gate_is_open() {
 }
 
 #[test]
-fn a_report_is_empty_once_its_child_is_a_program() {
-    let child = spawn(plan(&["/bin/cat"])).unwrap();
-    assert_eq!(child.report.is_empty(), None);
-    child.gate.open();
-    wait_for(&child.report);
-    assert_eq!(child.report.is_empty(), Some(true));
-    drop(child.stdin);
-    assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(0));
-
-    let child = spawn(plan(&["/no/such/file"])).unwrap();
-    child.gate.open();
-    end_of(&child.pidfd);
-    assert_eq!(child.report.is_empty(), Some(false));
-    assert!(child.report.read().is_some());
-}
-
-#[test]
 fn a_child_whose_gate_is_dropped_runs_nothing() {
     let child = spawn(plan(&["/bin/sh", "-c", "echo no"])).unwrap();
     drop(child.gate);
     assert_eq!(all_of(child.stdout.unwrap()), "");
     assert_eq!(end_of(&child.pidfd), WaitStatus::Exited(127));
+    assert_eq!(child.report.read(), Some(ExecFailure { step: Step::Gate, errno: 0 }));
+}
+
+#[test]
+fn each_tells_its_own_and_whoever_goes_on_with_us_hears_it() {
+    let failing = |place: &CStr| SpawnPlan { directory: Some(place.to_owned()), ..plan(&["/bin/true"]) };
+    let mut children = Vec::new();
+    for _ in 0..40 {
+        for (place, told) in
+            [(c"/", None), (c"/no/where", Some(libc::ENOENT)), (c"/dev/null", Some(libc::ENOTDIR))]
+        {
+            let child = spawn(failing(place)).unwrap();
+            child.gate.open();
+            children.push((child.pidfd, child.report, told));
+        }
+    }
+    children.iter().for_each(|(pidfd, ..)| assert!(matches!(end_of(pidfd), WaitStatus::Exited(_))));
+    // As another process would have them, at numbers of its own.
+    let kept =
+        with_report_ends(|[read, write]| Ok([read.try_clone_to_owned()?, write.try_clone_to_owned()?]));
+    go_on_with_reports(&kept.unwrap()).unwrap();
+    for (_, report, errno) in children.iter().rev() {
+        let told = errno.map(|errno| ExecFailure { step: Step::Chdir, errno });
+        assert_eq!(report.read(), told);
+        assert_eq!(report.read(), None, "it is told once");
+    }
+}
+
+#[test]
+fn a_report_with_a_pipe_of_its_own_is_read() {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+    let report = Report::from(read);
+    assert_eq!(report.read(), None);
+    // As the child of a supervisord before us tells it.
+    let [a, b, c, d] = libc::ENOENT.to_ne_bytes();
+    rustix::io::write(&write, &[Step::Exec as u8, a, b, c, d, 0, 0, 0]).unwrap();
+    assert_eq!(report.read(), Some(ExecFailure { step: Step::Exec, errno: libc::ENOENT }));
 }
 
 #[test]
@@ -115,10 +138,10 @@ fn a_group_is_killed_as_a_whole() {
 
 #[test]
 fn real_time_signals_are_told() {
-    let child = spawn(plan(&["/bin/sleep", "100"])).unwrap();
+    let child = spawn(plan(&["/bin/sh", "-c", "echo up; exec sleep 100"])).unwrap();
     let signal = Signal::from_number(40).unwrap();
     child.gate.open();
-    wait_for(&child.report);
+    wait_for(child.stdout.as_ref().unwrap());
     child.pidfd.signal(signal).unwrap();
     assert_eq!(end_of(&child.pidfd), WaitStatus::Signalled { signal, core_dumped: false });
 }
