@@ -3,6 +3,9 @@
 //! A line that comes alone is written at once. Where the thread need not wait long for the next, it rests between its turns:
 //! two milliseconds at most, and never for longer than any of the pipes takes to fill to a quarter at the pace it has. A pipe
 //! that is in a hurry for long is made wider.
+//!
+//! Where streams end closely, as in a storm of deaths, it rests as well, for half a millisecond; unless somebody had to ask a
+//! moment ago for what they still held.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -13,6 +16,10 @@ use crate::logs::cell::CHUNK;
 
 /// The longest rest.
 const LONGEST: Duration = Duration::from_millis(2);
+/// The rest after streams that have ended.
+const AFTER_ENDS: Duration = Duration::from_micros(500);
+/// How long ends are looked at at once, when somebody could not wait for that.
+const HASTE: Duration = Duration::from_millis(20);
 /// Who comes after a longer wait comes alone: too little would come in a rest.
 const CLOSE: Duration = Duration::from_micros(500);
 /// What is not worth a rest.
@@ -37,6 +44,8 @@ pub(super) struct Pace {
     waited: Duration,
     /// What this turn allows.
     rest: Option<Duration>,
+    /// Until then no end waits.
+    haste: Option<Instant>,
 }
 
 /// What a pipe holds.
@@ -49,7 +58,7 @@ pub(super) struct Room {
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self { began: now, period: Duration::ZERO, waited: Duration::ZERO, rest: None }
+        Self { began: now, period: Duration::ZERO, waited: Duration::ZERO, rest: None, haste: None }
     }
 
     /// A turn begins, and its wait was over now.
@@ -72,6 +81,19 @@ impl Pace {
         let allowed = allowed.min(LONGEST);
         room.hurried = if alone || allowed >= HURRY { 0 } else { room.hurried.saturating_add(1) };
         self.rest = Some(self.rest.map_or(allowed, |rest| rest.min(allowed)));
+    }
+
+    /// In this turn a stream has come to its end.
+    pub(super) fn ended(&mut self) {
+        let haste = self.haste.is_some_and(|until| self.began < until);
+        if self.waited <= CLOSE && !haste {
+            self.rest.get_or_insert(AFTER_ENDS);
+        }
+    }
+
+    /// Somebody has asked for what a stream still holds, instead of finding that it has ended.
+    pub(super) fn asked(&mut self, now: Instant) {
+        self.haste = Some(now + HASTE);
     }
 
     /// How long the pipes can be left alone now.
@@ -147,6 +169,31 @@ mod tests {
         assert_eq!(rest(10 * MICRO, &[0]), None);
         assert_eq!(rest(10 * MICRO, &[100]), Some(1638 * MICRO + Duration::from_nanos(400)));
         assert_eq!(rest(1000 * MICRO, &[100, 200]), Some(LONGEST));
+    }
+
+    #[test]
+    fn ends_that_come_closely_are_followed_by_a_rest_unless_somebody_is_in_haste() {
+        let start = Instant::now();
+        let mut pace = Pace::new(start);
+        let mut rest_at = |at: Duration, waited: Duration, asked: bool, count: usize| {
+            pace.turn(start + at - waited, start + at);
+            if asked {
+                pace.asked(start + at);
+            }
+            pace.ended();
+            pace.heard(count, &mut Room { bytes: Some(65_536), hurried: 0 });
+            pace.rest()
+        };
+        assert_eq!(rest_at(1000 * MICRO, 501 * MICRO, false, 0), None, "it comes alone");
+        assert_eq!(rest_at(1100 * MICRO, 100 * MICRO, false, 0), Some(AFTER_ENDS));
+        assert_eq!(
+            rest_at(1200 * MICRO, Duration::ZERO, false, 16_384),
+            Some(100 * MICRO),
+            "no pipe fills up"
+        );
+        assert_eq!(rest_at(1300 * MICRO, Duration::ZERO, true, 0), None);
+        assert_eq!(rest_at(1300 * MICRO + HASTE - MICRO, Duration::ZERO, false, 0), None);
+        assert_eq!(rest_at(1300 * MICRO + HASTE, Duration::ZERO, false, 0), Some(AFTER_ENDS));
     }
 
     #[test]

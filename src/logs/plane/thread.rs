@@ -157,6 +157,9 @@ impl Worker {
             match command {
                 Command::Open { id, fd, log } => self.open(id, fd, log),
                 Command::Drain { ids, token } => {
+                    if ids.iter().any(|id| self.channels.contains_key(id)) {
+                        self.pace.asked(Instant::now());
+                    }
                     let words = ids.into_iter().filter_map(|id| self.end(id)).last();
                     (self.notify)(PlaneEvent::Drained(token, words));
                 }
@@ -228,7 +231,10 @@ impl Worker {
         match channel.pump(&mut self.output) {
             Outcome::More(count) => channel.pace(count, &mut self.pace),
             Outcome::Empty => {}
-            Outcome::Closed => self.close(id),
+            Outcome::Closed => {
+                self.close(id);
+                self.pace.ended();
+            }
         }
     }
 
