@@ -22,3 +22,4 @@ mod sockets;
 pub mod status;
 mod streams;
 pub mod takeover;
+mod turn;
