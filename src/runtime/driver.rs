@@ -359,6 +359,7 @@ impl Driver {
         self.inbox.shrink_to_fit();
         self.births.shrink_to_fit();
         self.engine.give_back();
+        self.record.iter().for_each(Log::give_back);
         memory::tidy();
     }
 

@@ -37,6 +37,9 @@ const TURNS: u64 = 4096;
 const MARKS: usize = 4096;
 /// Bytes that turns may take before everything is written once more; more, if everything takes more.
 const SLACK: u64 = 1 << 20;
+/// A record that is no longer than that keeps what counts no more, to be written over: to have memory from the kernel takes
+/// longer than to write.
+const REUSED: u64 = 4 << 20;
 /// No record of ours is larger.
 const LIMIT: usize = 1 << 30;
 
@@ -192,7 +195,7 @@ impl Log {
         self.end - self.whole > SLACK.max(2 * (self.whole - self.begin))
     }
 
-    /// Writes that down, which is everything, and gives back what was written before.
+    /// Writes that down, which is everything: what was written before counts no more.
     ///
     /// # Errors
     /// `ENOMEM`: what was written before counts.
@@ -207,10 +210,9 @@ impl Log {
         self.generation += 1;
         let slot = BEGINNINGS[usize::from(self.generation.is_multiple_of(2))];
         self.memory.write_at(&beginning(self.generation, begin), slot)?;
-        if fits_in_front {
-            self.memory.punch(self.begin, behind);
-        } else {
-            self.memory.punch(TURNS, begin);
+        let spent = if fits_in_front { self.begin..behind } else { TURNS..begin };
+        if behind > REUSED {
+            self.memory.punch(spent.start, spent.end);
         }
         self.begin = begin;
         self.end = begin + frame.len() as u64;
@@ -220,6 +222,13 @@ impl Log {
         // Large as it is, it is needed no more.
         self.frame.clear();
         Ok(())
+    }
+
+    /// Gives back what counts no more.
+    pub fn give_back(&self) {
+        self.memory.punch(TURNS, self.begin);
+        let length = self.memory.length().unwrap_or(0);
+        self.memory.punch(self.end.next_multiple_of(TURNS), length);
     }
 
     /// One more of the deeds that were written down last is done.

@@ -111,6 +111,11 @@ fn a_record_stays_small_however_long_it_is_written() {
         }
     }
     assert!(whole > 20, "{whole}");
+    log.give_back();
+    let held = 512 * rustix::fs::fstat(log.as_fd()).unwrap().st_blocks;
+    assert!(held < 2 << 20, "{held} bytes when nothing more comes");
+    let found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    assert_eq!(found.pieces["process/1"], 1999_u32.to_le_bytes().repeat(4096));
 }
 
 #[test]
