@@ -18,7 +18,6 @@ use super::pulse::{Alarm, Pulse};
 use super::signals::Signals;
 use super::status;
 use super::takeover::{Legacy, Succession};
-use super::turn;
 use crate::api::{ConfigInfo, Fault, Level, Notice, ProcessName, Reply, Signal, SupervisorState};
 use crate::config::check::Trouble;
 use crate::config::spec::{GroupSpec, ProcessSpec};
@@ -234,19 +233,15 @@ impl Driver {
     fn settle(&mut self, poll: &Epoll) {
         loop {
             self.inbox.extend(self.children.take_exits(poll));
-            let waiting = if self.births.is_empty() { &mut self.inbox } else { &mut self.births };
-            let length = turn::length(waiting);
-            if length == 0 {
-                return;
-            }
-            for input in waiting.drain(..length) {
-                if let Input::Exited { id, .. } | Input::Unborn { id } = &input {
-                    self.children.is_told(*id);
-                }
-                self.engine.handle(clock::now(), input);
-            }
+            let Some(input) = self.births.pop_front().or_else(|| self.inbox.pop_front()) else { return };
+            let ended = match &input {
+                Input::Exited { id, .. } | Input::Unborn { id } => Some(*id),
+                _ => None,
+            };
+            self.engine.handle(clock::now(), input);
             self.shown_configs = false;
             self.desk.set_version(self.engine.version());
+            ended.into_iter().for_each(|id| self.children.is_told(id));
             // Before a client is told that its programs are stopped.
             self.close_sockets();
             let effects: Vec<Effect> = std::iter::from_fn(|| self.engine.poll_effect()).collect();

@@ -22,4 +22,3 @@ mod sockets;
 pub mod status;
 mod streams;
 pub mod takeover;
-mod turn;

@@ -13,7 +13,6 @@ use crate::api::{
 use crate::config::spec::{AutoRestart, GroupKind, GroupSpec, PoolSpec, ProcessSpec};
 use crate::engine::tests::{group, program};
 use crate::engine::{Effect, Engine, Errand, Evidence, Input, Pieces as _, ProcessId, Ticket};
-use crate::runtime::turn;
 
 /// The daemon has died.
 struct Crash;
@@ -123,14 +122,6 @@ impl World {
         }
     }
 
-    /// Nobody has anything of those any more.
-    fn bury(&mut self, gone: &[Child]) {
-        for child in gone {
-            self.instances.remove(&child.pid);
-            self.bag.remove(&child.item);
-        }
-    }
-
     /// The gates close with the daemon that held them, and nobody waits for its answers.
     fn crash(&mut self) {
         self.crashes += 1;
@@ -220,31 +211,37 @@ impl Daemon {
     }
 
     fn settle(&mut self, world: &mut World) -> Result<(), Crash> {
-        while !self.inbox.is_empty() {
-            let (mut heard, mut gone) = (None, Vec::new());
-            for input in self.inbox.drain(..turn::length(&self.inbox)) {
-                match &input {
-                    Input::Exited { id, .. } | Input::Unborn { id } => {
-                        gone.extend(self.children.remove(id));
-                        self.changed.insert(*id);
-                    }
-                    Input::ListenerWrote { id, bytes: Some(bytes) } => heard = Some((*id, bytes.clone())),
-                    _ => {}
-                }
-                self.engine.handle(world.now, input);
-            }
+        while let Some(input) = self.inbox.pop_front() {
+            let ended = match &input {
+                Input::Exited { id, .. } | Input::Unborn { id } => Some(*id),
+                _ => None,
+            };
+            let heard = if let Input::ListenerWrote { id, bytes: Some(bytes) } = &input {
+                Some((*id, bytes.clone()))
+            } else {
+                None
+            };
+            self.engine.handle(world.now, input);
+            let gone = ended.and_then(|id| self.children.remove(&id));
+            self.changed.extend(ended);
             let effects: Vec<Effect> = std::iter::from_fn(|| self.engine.poll_effect()).collect();
             if world.order == Order::ActThenRecord {
                 for effect in effects.clone() {
                     self.perform(world, effect)?;
                 }
                 self.write_down(world, &[])?;
-                world.bury(&gone);
+                if let Some(child) = gone {
+                    world.instances.remove(&child.pid);
+                    world.bag.remove(&child.item);
+                }
                 continue;
             }
             self.write_down(world, &effects)?;
             // Whoever is reaped is known to be no more; the bag is tidied when there is time.
-            world.bury(&gone);
+            if let Some(child) = gone {
+                world.instances.remove(&child.pid);
+                world.bag.remove(&child.item);
+            }
             if let Some((id, bytes)) = heard {
                 self.acknowledge(world, id, &bytes);
             }
@@ -315,11 +312,7 @@ impl Daemon {
             }
             Effect::Deliver { id, pending, .. } => {
                 assert!(!world.acknowledged.contains(&pending.serial), "no acknowledged event is repeated");
-                // It may have ended in the same turn.
-                let Some(pid) = self.children.get(&id).map(|child| child.pid) else {
-                    self.inbox.push_back(Input::Undelivered { id, serial: pending.serial });
-                    return Ok(());
-                };
+                let pid = self.children[&id].pid;
                 assert!(world.told.insert(pid, pending.serial).is_none(), "one event at a time");
                 None
             }
