@@ -145,6 +145,7 @@ pub async fn run(
                 driver.log.line(Level::Error, text);
             }
             driver.children.places.clear();
+            driver.children.empty_bag();
             return Ok(mood);
         }
         if let Some(serve) = serve.take() {
@@ -295,11 +296,20 @@ impl Driver {
         }
     }
 
+    /// What surfaces see of the new state; the service manager may wait for it.
+    fn show(&mut self) {
+        self.show_by(ServiceManager::status);
+    }
+
     /// What surfaces and the service manager see of the new state.
-    pub(super) fn show(&mut self) {
+    pub(super) fn show_now(&mut self) {
+        self.show_by(ServiceManager::status_now);
+    }
+
+    fn show_by(&mut self, say: fn(&mut ServiceManager, &dyn Fn() -> String)) {
         let standing = Standing { state: self.engine.mood(), census: self.engine.census() };
         let named = |state| self.engine.names_in(state);
-        self.manager.status(&status::line(standing.state, &standing.census, named));
+        say(&mut self.manager, &|| status::line(standing.state, &standing.census, named));
         self.desk.show(standing);
     }
 
@@ -327,7 +337,8 @@ impl Driver {
         let untidy = untidy.then(|| now + TIDY);
         let deadlines = self.engine.deadline().into_iter().chain(self.children.deadline()).chain(untidy);
         let deadline = deadlines.min().map(|deadline| Instant::now() + deadline.since(now));
-        deadline.into_iter().chain(self.afterwards.wake()).min()
+        let status = self.manager.wake().map(Instant::from_std);
+        deadline.into_iter().chain(self.afterwards.wake()).chain(status).min()
     }
 
     /// Lets go of what nobody needs any more.

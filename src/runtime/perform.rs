@@ -27,7 +27,7 @@ impl Driver {
                 if let Some(Waiting { answer: waiting, .. }) = self.answers.remove(&ticket) {
                     // Whoever is told something finds it in the log as well, and on every surface.
                     self.log.settle();
-                    self.show();
+                    self.show_now();
                     // Who no longer waits is not told; the work was done all the same.
                     let _ = waiting.send(answer);
                 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::thread;
 
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use rustix::net::{
@@ -155,6 +156,21 @@ impl Bag {
         }
     }
 
+    /// Lets all of it go. Each descriptor is closed by whoever takes it out: of many, a part by another thread.
+    pub fn empty(self) {
+        thread::scope(|scope| {
+            if self.queue.len() > MANY {
+                // Without it everything is done here.
+                let _ = thread::Builder::new().name("bag".to_owned()).spawn_scoped(scope, || self.pour_out());
+            }
+            self.pour_out();
+        });
+    }
+
+    fn pour_out(&self) {
+        while let Ok(true) = self.drop_first() {}
+    }
+
     /// Most of it is wanted no more: it holds what the kernel could give to others.
     fn is_full_of_rubbish(&self) -> bool {
         self.gone.len() > FEW.max(self.queue.len() / 2)
@@ -209,13 +225,14 @@ impl Bag {
         }
     }
 
-    /// Takes away what is at the beginning. Descriptors for which there is no place are closed by the kernel, and never ours.
-    fn drop_first(&self) -> io::Result<()> {
+    /// Takes away what is at the beginning; `false`: nothing is. Descriptors for which there is no place are closed by the kernel,
+    /// and never ours.
+    fn drop_first(&self) -> io::Result<bool> {
         loop {
             match recv(&self.out, &mut [0; NUMBER], RecvFlags::empty()) {
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return Ok(()),
-                taken => return Ok(taken.map(drop)?),
+                Err(rustix::io::Errno::AGAIN) => return Ok(false),
+                taken => return Ok(taken.map(|(_, count)| count > 0)?),
             }
         }
     }
@@ -362,6 +379,23 @@ mod tests {
             let numbers: Vec<u64> = items.iter().map(|item| item.number).collect();
             assert_eq!(numbers, [1, 2, 3], "after {done} steps");
             assert_eq!(bag.queue.len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_bag_that_is_emptied_holds_nothing() {
+        for count in [3, 2 * MANY] {
+            let mut bag = Bag::new().unwrap();
+            let (read, write) = rustix::pipe::pipe().unwrap();
+            for _ in 0..count {
+                bag.put(b"one", &[write.as_fd()]).unwrap();
+            }
+            drop(write);
+            // Somebody keeps it.
+            let (into, out) = kept(&bag);
+            bag.empty();
+            assert_eq!(read_whole(&read).unwrap(), b"", "nobody holds the other end any more");
+            assert!(Bag::open(into, out).unwrap().1.is_empty());
         }
     }
 

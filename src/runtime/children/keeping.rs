@@ -177,6 +177,13 @@ impl Children {
         }
     }
 
+    /// Everybody has ended: nothing of them is kept any more.
+    pub(in crate::runtime) fn empty_bag(&mut self) {
+        if let Some(bag) = self.bag.take() {
+            bag.empty();
+        }
+    }
+
     /// There is something to close.
     pub(in crate::runtime) fn is_untidy(&self) -> bool {
         spawn::tidy()
