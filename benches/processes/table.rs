@@ -82,7 +82,11 @@ impl Row {
 
     /// The median, over the rounds that both were in, of how many times the second's figure the first's is.
     fn ratio(&self, figures: &Figures, of: Subject, to: Subject) -> Option<f64> {
-        let rounds = figures.get(&of)?.iter().zip(figures.get(&to)?);
+        self.ratio_of(figures.get(&of)?, figures.get(&to)?)
+    }
+
+    fn ratio_of(&self, of: &[Vec<f64>], to: &[Vec<f64>]) -> Option<f64> {
+        let rounds = of.iter().zip(to);
         let ratio = |(of, to): (&Vec<f64>, &Vec<f64>)| {
             Some(self.statistic(of.clone())? / self.statistic(to.clone())?)
         };
@@ -148,16 +152,42 @@ impl Row {
             )
             .unwrap();
         }
-        let targets: Vec<_> = self.goals.iter().map(|goal| self.target(*goal)).collect();
-        let met: Option<Vec<_>> = self.goals.iter().map(|goal| self.is_met(*goal, figures)).collect();
+        line.push_str(&self.verdict(figures, self.goals));
+        line
+    }
+
+    /// What is wanted, and whether it is so.
+    fn verdict(&self, figures: &Figures, goals: &[Goal]) -> String {
+        let targets: Vec<_> = goals.iter().map(|goal| self.target(*goal)).collect();
+        let met: Option<Vec<_>> = goals.iter().map(|goal| self.is_met(*goal, figures)).collect();
         let met = match met.as_deref() {
             None | Some([]) => "",
             Some(met) if met.iter().all(|met| *met) => "yes",
             Some(_) => "**no**",
         };
-        write!(line, " | {} | {met} |", targets.join(", ")).unwrap();
-        line
+        format!(" | {} | {met} |", targets.join(", "))
     }
+
+    /// The line of the table of what the record costs; peers keep none.
+    pub fn kept_line(&self, without: &Figures, with: &Figures) -> String {
+        let cell = |figures, subject| self.cell(self.of(figures, subject));
+        let cells = [cell(with, Subject::Floor), cell(without, Subject::Ours), cell(with, Subject::Ours)];
+        let price = with.get(&Subject::Ours).zip(without.get(&Subject::Ours));
+        let price = price.and_then(|(with, without)| self.ratio_of(with, without));
+        let ratios = [price, self.ratio(with, Subject::Ours, Subject::Floor)];
+        let ratios = ratios.map(|ratio| ratio.map_or("–".to_owned(), short));
+        let goals: Vec<Goal> =
+            self.goals.iter().copied().filter(|goal| !matches!(goal, Goal::Ahead(_))).collect();
+        let verdict = self.verdict(with, &goals);
+        format!("| {} | {} | {}{verdict}", self.figure, cells.join(" | "), ratios.join(" | "))
+    }
+}
+
+/// The first lines of the table of what the record costs.
+pub fn kept_head() -> String {
+    let columns = ["floor", "ours without", "with the record", "with ÷ without", "with ÷ floor"];
+    let rule = "---:|".repeat(columns.len());
+    format!("\n| the cost of the record | {} | target | met |\n|---|{rule}---|---|\n", columns.join(" | "))
 }
 
 /// The table's first two lines.

@@ -29,14 +29,11 @@ pub const SCENARIO: Scenario = Scenario {
         Row::new(FIGURE, "ms", &[Goal::AtMostFloor(2.0), Goal::Ahead(Subject::Runit)]),
         Row::new("same, p99", "ms", &[Goal::AtMost(6.0)]).p99(),
     ],
-    measure: |bench, subject| {
-        let times = measure(bench, subject, false);
-        vec![times.clone(), times]
-    },
+    measure: |bench, subject| measure(bench, subject, false),
 };
 
 /// Milliseconds from a death to the successor's stamp.
-pub fn measure(bench: &Bench, subject: Subject, kept: bool) -> Vec<f64> {
+pub fn measure(bench: &Bench, subject: Subject, kept: bool) -> Vec<Vec<f64>> {
     let scene = Scene { count: PROGRAMS, options: "startsecs=0", kept, ..Scene::default() };
     let daemon = Daemon::start(bench, subject, scene);
     let mut programs: std::collections::VecDeque<_> = daemon.stamps.collect(PROGRAMS).into();
@@ -52,5 +49,6 @@ pub fn measure(bench: &Bench, subject: Subject, kept: bool) -> Vec<f64> {
         std::thread::sleep(PACE.saturating_sub(begun.elapsed()));
         millis(killed, successor.at)
     };
-    (0..kills).map(once).collect()
+    let times: Vec<f64> = (0..kills).map(once).collect();
+    vec![times.clone(), times]
 }

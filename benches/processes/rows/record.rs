@@ -1,40 +1,43 @@
 //! What it costs that programs outlive the daemon: ours without and with a service manager that takes what it is told, so that
-//! everything is written down before it is done.
+//! everything is written down before it is done; and whether it does what is wanted of it with that.
 
-use std::fmt::Write as _;
-
-use super::{death, start, storm};
+use super::{Scenario, death, start, storm};
 use crate::Bench;
 use crate::subject::Subject;
-use crate::table::{median, short};
+use crate::table::{Figures, kept_head};
 
-const ROUNDS: usize = 2;
+type Measure = fn(&Bench, Subject, bool) -> Vec<Vec<f64>>;
+
+const COMPARED: [(&Scenario, Measure); 3] = [
+    (&death::SCENARIO, death::measure),
+    (&start::SCENARIO, start::measure),
+    (&storm::SCENARIO, storm::measure),
+];
 
 pub fn table(bench: &Bench) -> String {
-    let mut table =
-        "\n| the cost of the record, median | without | with | with ÷ without |\n|---|---:|---:|---:|\n"
-            .to_owned();
-    let rounds = bench.options.rounds.unwrap_or(ROUNDS);
-    let mut compare = |rows: &[(&str, &str)], measure: &dyn Fn(bool) -> Vec<f64>| {
-        let pairs: Vec<_> = (0..rounds).map(|_| (measure(false), measure(true))).collect();
-        for (row, (figure, unit)) in rows.iter().enumerate() {
-            let of_row = pairs.iter().map(|(without, with)| (without[row], with[row]));
-            let ratio = median(of_row.clone().map(|(without, with)| with / without).collect()).unwrap();
-            let (without, with) = of_row.unzip();
-            let [without, with] = [without, with].map(|figures| short(median(figures).unwrap()));
-            writeln!(table, "| {figure} | {without} {unit} | {with} {unit} | {} |", short(ratio)).unwrap();
+    let mut table = kept_head();
+    for (scenario, measure) in COMPARED {
+        let rows = scenario.rows.len();
+        let [mut without, mut with] = [(); 2].map(|()| vec![Figures::new(); rows]);
+        for _ in 0..bench.options.rounds.unwrap_or(scenario.rounds) {
+            let take = |figures: &mut [Figures], of: Subject, measured: &[Vec<f64>]| {
+                for (figures, samples) in
+                    figures.iter_mut().zip(measured).filter(|(_, samples)| !samples.is_empty())
+                {
+                    figures.entry(of).or_default().push(samples.clone());
+                }
+            };
+            let floor = measure(bench, Subject::Floor, false);
+            [&mut without, &mut with].into_iter().for_each(|figures| take(figures, Subject::Floor, &floor));
+            take(&mut without, Subject::Ours, &measure(bench, Subject::Ours, false));
+            take(&mut with, Subject::Ours, &measure(bench, Subject::Ours, true));
         }
-    };
-    compare(&[("death (SIGKILL) → successor's first instruction", "ms")], &|kept| {
-        vec![median(death::measure(bench, Subject::Ours, kept)).unwrap()]
-    });
-    compare(&[(start::FIGURE, "ms"), ("stop of 1,000", "ms")], &|kept| {
-        let (start, stop) = start::measure(bench, Subject::Ours, kept);
-        vec![start, stop]
-    });
-    compare(&[("200 programs that exit at once: respawns", "/s"), ("own CPU per respawn", "µs")], &|kept| {
-        let (rate, cpu, _) = storm::measure(bench, Subject::Ours, 200, kept);
-        vec![rate, cpu]
-    });
+        for ((row, without), with) in scenario.rows.iter().zip(&without).zip(&with) {
+            let line = row.kept_line(without, with);
+            eprintln!("{line}");
+            table.push_str(&line);
+            table.push('\n');
+        }
+    }
     table
 }

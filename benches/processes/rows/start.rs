@@ -12,7 +12,7 @@ use crate::subject::Subject;
 use crate::table::{Goal, Row};
 
 const PROGRAMS: usize = 1000;
-pub const FIGURE: &str = "exec of the daemon → last of 1,000 programs runs";
+const FIGURE: &str = "exec of the daemon → last of 1,000 programs runs";
 
 pub const SCENARIO: Scenario = Scenario {
     key: "start",
@@ -23,16 +23,13 @@ pub const SCENARIO: Scenario = Scenario {
         Row::new(FIGURE, "ms", &[Goal::AtMostFloor(2.0)]),
         Row::new("stop of 1,000", "ms", &[Goal::AtMostFloor(2.0)]),
     ],
-    measure: |bench, subject| {
-        let (start, stop) = measure(bench, subject, false);
-        vec![vec![start], vec![stop]]
-    },
+    measure: |bench, subject| measure(bench, subject, false),
 };
 
-pub fn measure(bench: &Bench, subject: Subject, kept: bool) -> (f64, f64) {
+pub fn measure(bench: &Bench, subject: Subject, kept: bool) -> Vec<Vec<f64>> {
     let mut daemon = Daemon::start(bench, subject, Scene { count: PROGRAMS, kept, ..Scene::default() });
     let start = millis(daemon.started, daemon.stamps.last_of(PROGRAMS));
     // Until `startsecs` is over for all.
     std::thread::sleep(Duration::from_millis(1500));
-    (start, daemon.stop(PATIENCE))
+    vec![vec![start], vec![daemon.stop(PATIENCE)]]
 }

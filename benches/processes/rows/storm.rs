@@ -13,6 +13,7 @@ use crate::subject::Subject;
 use crate::table::{Goal, Row};
 use crate::usage;
 
+const PROGRAMS: usize = 200;
 const WINDOW: Duration = Duration::from_secs(3);
 const PACE: Duration = Duration::from_millis(10);
 
@@ -27,17 +28,15 @@ pub const SCENARIO: Scenario = Scenario {
         Row::new("same: own CPU per respawn", "µs", &[Goal::AtMost(100.0)]),
         Row::new("same: `getState` meanwhile, p99", "ms", &[Goal::AtMost(5.0)]).p99(),
     ],
-    measure: |bench, subject| {
-        let (rate, cpu, waits) = measure(bench, subject, 200, false);
-        vec![vec![rate], vec![cpu], waits]
-    },
+    measure: |bench, subject| measure(bench, subject, false),
 };
 
 /// Respawns a second, microseconds of CPU for each, and what `getState` takes in milliseconds.
-pub fn measure(bench: &Bench, subject: Subject, count: usize, kept: bool) -> (f64, f64, Vec<f64>) {
-    let scene = Scene { program: Program::Brief, count, options: "startsecs=0", kept, ..Scene::default() };
+pub fn measure(bench: &Bench, subject: Subject, kept: bool) -> Vec<Vec<f64>> {
+    let scene =
+        Scene { program: Program::Brief, count: PROGRAMS, options: "startsecs=0", kept, ..Scene::default() };
     let daemon = Daemon::start(bench, subject, scene);
-    daemon.stamps.collect(count);
+    daemon.stamps.collect(PROGRAMS);
     let mut client = subject.is_supervisor().then(|| Client::connect(&daemon.socket()));
     std::thread::sleep(Duration::from_millis(200));
     daemon.stamps.take();
@@ -55,5 +54,5 @@ pub fn measure(bench: &Bench, subject: Subject, count: usize, kept: bool) -> (f6
     respawns += daemon.stamps.take().len();
     let seconds = begun.elapsed().as_secs_f64();
     let used = (usage::cpu(daemon.pid()) - cpu) as f64 / 1e3;
-    (respawns as f64 / seconds, used / respawns as f64, waits)
+    vec![vec![respawns as f64 / seconds], vec![used / respawns as f64], waits]
 }
