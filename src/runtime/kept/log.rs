@@ -53,7 +53,7 @@ pub struct Log {
     begin: u64,
     end: u64,
     turn: u64,
-    /// Where the turns ended when everything was written.
+    /// Where the turns would have ended if they were but what they say together, as far as that is known.
     whole: u64,
     done: u64,
     /// What is written next.
@@ -175,7 +175,12 @@ impl Log {
         }
         let frame = self.frame.of_turn(self.turn + 1);
         self.memory.write_at(frame, self.end)?;
-        self.end += frame.len() as u64;
+        let length = frame.len() as u64;
+        self.end += length;
+        if length > self.whole - self.begin {
+            // More than there was before: most of it is new, as when a configuration is taken in. Nothing is won by writing it again.
+            self.whole += length;
+        }
         self.turn += 1;
         self.done = 0;
         Ok(())

@@ -119,6 +119,22 @@ fn a_record_stays_small_however_long_it_is_written() {
 }
 
 #[test]
+fn what_is_new_is_written_once_and_what_is_said_again_is_written_anew() {
+    let mut log = Log::create().unwrap();
+    log.frame().copy("process/1", b"little");
+    log.rewrite().unwrap();
+    let mut turns = 0;
+    while !log.is_long() {
+        log.frame().copy("configured", &vec![turns; 3 << 20]);
+        log.append().unwrap();
+        turns += 1;
+    }
+    assert_eq!(turns, 4, "the first, and twice as much of the same");
+    let found = Log::open(log.as_fd().try_clone_to_owned().unwrap()).unwrap();
+    assert_eq!(found.pieces["configured"], vec![3; 3 << 20]);
+}
+
+#[test]
 fn three_lives_in_a_minute_blame_whom_the_last_was_busy_with() {
     let mut log = Log::create().unwrap();
     Engine::new(Vec::new()).write_everything(log.frame());
