@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::api::{Level, SupervisorState};
 use crate::cli;
 use crate::config::load::{self, Loaded, Overrides};
-use crate::config::spec::DaemonSpec;
+use crate::config::spec::{DaemonSpec, GroupSpec};
 use crate::config::{check, error};
 use crate::logs::main_log::{MainLog, MainLogSpec};
 use crate::runtime::kept::{Kept, Unreadable};
@@ -19,7 +19,7 @@ use crate::runtime::takeover::{TRIAL, VARIABLE};
 use crate::system::cgroup::{self, NoTree, Tree};
 use crate::system::machine::OsMachine;
 use crate::system::rlimit::{self, Limit};
-use crate::system::{daemonize, files, mask, memory, reexec, user};
+use crate::system::{daemonize, fds, files, mask, memory, reexec, user};
 use crate::systemd::listen::{self, Passed};
 use crate::systemd::notify::ServiceManager;
 use arguments::{complaint, config_file, examine, overrides, password_hash};
@@ -295,6 +295,7 @@ fn serve_once(
     };
     settle_in(&spec)?;
     if first {
+        fds::make_room(files_needed(&loaded.groups));
         footing.supervision = Some(begin().map_err(|error| format!("can't listen to signals: {error}"))?);
     }
     let log = open_log(&spec)?;
@@ -335,6 +336,14 @@ fn serve_once(
     let past = left.map_or(Past::Nothing, |left| Past::Left(Box::new(left)));
     let house = House { spec, groups: loaded.groups, found, listeners, files, log, wrote_pid, past };
     keep(invocation, house, footing)
+}
+
+/// About as many as we have open when all programs run.
+fn files_needed(groups: &[GroupSpec]) -> usize {
+    /// A pidfd, three pipes and two logs.
+    const EACH: usize = 6;
+    const OURS: usize = 256;
+    OURS + EACH * groups.iter().map(|group| group.processes.len()).sum::<usize>()
 }
 
 fn become_user(spec: &DaemonSpec) -> Result<(Level, String), String> {

@@ -1,11 +1,14 @@
 //! Descriptors that we already have.
 #![allow(unsafe_code)]
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::rlimit;
 
 /// The number of our own descriptor that `path` names: `/dev/stdout`, `/dev/stderr`, `/dev/stdin`, `/dev/fd/N` or
 /// `/proc/self/fd/N`.
@@ -45,6 +48,15 @@ pub fn duplicate_from(number: i32, lowest: i32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Has the kernel make our table of descriptors large enough for so many, or for as many as we may have. Whenever it grows while
+/// threads share it, whoever wants one more waits for all processors; before there are threads, for nobody.
+pub fn make_room(count: usize) {
+    let most = rlimit::files_soft().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(count);
+    let last = i32::try_from(count.min(most).saturating_sub(1)).unwrap_or(i32::MAX);
+    // Without room it grows when it must.
+    let _ = File::open("/dev/null").and_then(|any| duplicate_from(any.as_raw_fd(), last));
+}
+
 /// Takes a descriptor that we were started with. To be called once for a number.
 ///
 /// # Errors
@@ -79,5 +91,14 @@ mod tests {
             assert_eq!(own_descriptor(Path::new(path)), number, "{path}");
         }
         assert!(duplicate(-1).is_err());
+    }
+
+    #[test]
+    fn there_is_room_for_as_many_as_were_asked_for() {
+        let wanted = rlimit::files_soft().unwrap().min(600);
+        make_room(600);
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+        assert!(size.trim().parse::<u64>().unwrap() >= wanted, "{size} of {wanted}");
     }
 }
