@@ -133,10 +133,20 @@ fn who_dies_meanwhile_is_told_of() {
 /// A child that is on its way to its program when the daemon dies tells the next one what stood in its way.
 #[test]
 fn what_fails_before_a_program_runs_is_told_to_the_next_daemon() {
+    is_told_after("on-its-way", "kill -9 $(systemctl show --value -p MainPID supervisord)");
+}
+
+#[test]
+fn what_fails_before_a_program_runs_is_told_to_whoever_takes_over() {
+    is_told_after("on-its-way-2", "supervisorctl reexec");
+}
+
+/// A child is held where it is born while that happens, and goes on when another daemon answers.
+fn is_told_after(machine: &str, what: &str) {
     if !may_boot() {
         return;
     }
-    let machine = Machine::boot("on-its-way");
+    let machine = Machine::boot(machine);
     let program = "[program:late]\ncommand=/bin/cat\ndirectory=/srv/late\nstartretries=0\n";
     machine.write("/etc/supervisor/conf.d/late.conf", program);
     machine.sh("mkdir -p /srv/late");
@@ -151,7 +161,7 @@ fn what_fails_before_a_program_runs_is_told_to_the_next_daemon() {
     let spawned = format!("spawned: 'late' with pid {}", child.trim());
     let said = format!("grep -q \"{spawned}\" /var/log/supervisor/supervisord.log");
     machine.sh(&format!("until {said}; do sleep 0.05; done"));
-    machine.sh("kill -9 $(systemctl show --value -p MainPID supervisord)");
+    machine.sh(what);
     let daemon = machine.ctl("pid");
     assert!(daemon.trim().parse::<u32>().is_ok(), "{daemon}");
     machine.sh(&format!("echo 0 > {leaf}/cgroup.freeze"));
