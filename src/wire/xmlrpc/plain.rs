@@ -15,6 +15,9 @@ pub(super) fn value(document: &[u8]) -> Option<Value> {
     (reader.rest == TAIL).then_some(value)
 }
 
+/// What `getProcessInfo` has, and a little more: a list of as many does not grow.
+const MEMBERS: usize = 14;
+
 struct Reader<'d> {
     rest: &'d str,
 }
@@ -64,7 +67,7 @@ impl<'d> Reader<'d> {
     }
 
     fn members(&mut self, depth: usize) -> Option<Value> {
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(MEMBERS);
         while self.takes("<member>\n<name>") {
             let name = self.until("</name>\n")?;
             members.push((known(name), self.value(depth + 1)?));
