@@ -77,7 +77,7 @@ fn set_action(action: &SigAction) -> nix::Result<SigAction> {
 #[cfg(test)]
 pub fn heed_in_tests() {
     set_action(&SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty()))
-        .expect("a known signal");
+        .expect("SIGINT is a signal whose action may be set");
 }
 
 /// What a wait brought.

@@ -58,17 +58,16 @@ fn write_option(text: &mut String, section: &SectionRow, option: &OptionRow) {
 /// Words in lines of at most so many characters.
 #[must_use]
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
+    let (mut lines, mut last) = (Vec::new(), String::new());
     for word in text.split_whitespace() {
-        let last = lines.last_mut().expect("there is always a line");
         if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
-            lines.push(word.to_owned());
-        } else {
-            if !last.is_empty() {
-                last.push(' ');
-            }
-            last.push_str(word);
+            lines.push(std::mem::take(&mut last));
         }
+        if !last.is_empty() {
+            last.push(' ');
+        }
+        last.push_str(word);
     }
+    lines.push(last);
     lines
 }
